@@ -1,0 +1,1 @@
+"""Measuring the assistant: gold questions, data sets, measures, reports."""

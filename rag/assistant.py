@@ -1,0 +1,349 @@
+"""Assistant: documents in, answers out. Wiring only; every step is a function or class of another module.
+
+Opening reads nothing but the library file. The models load when first needed, side by side, or in ``load``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rag.errors import (
+    DocumentError,
+    DuplicateIdError,
+    EmptyQuestionError,
+    ModelMismatchError,
+    QuestionTooLongError,
+)
+from rag.interfaces import Embedder
+from rag.settings import Settings
+from rag.store import NewDocument, Store
+from rag.types import AddReport, Answer, Document, DocumentInfo, Failure, Found, Hit, IndexedPassage, Progress, Turn
+
+if TYPE_CHECKING:
+    from rag.answering import ExtractiveAnswerer
+    from rag.loaders import LoadedDocument
+    from rag.morphology import Morphology
+    from rag.retrieval import HybridRetriever
+
+PASSAGES_READ = 5  # the answer is looked for in this many
+WRITTEN_AT_ONCE = 256  # passages a transaction, or one document's
+OnProgress = Callable[[Progress], None]
+
+
+class Assistant:
+    """A library of documents that can be searched and asked. Safe to use from several threads."""
+
+    def __init__(self, store: Store, settings: Settings, embedder: Embedder | None = None) -> None:
+        self._store = store
+        self.settings = settings
+        self._embedder = embedder
+        self._morphology: Morphology | None = None
+        self._retriever: HybridRetriever | None = None
+        self._answerer: ExtractiveAnswerer | None = None
+        self._loading = threading.Lock()
+        self._writing = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path = "index",
+        *,
+        settings: Settings | None = None,
+        embedder: Embedder | None = None,
+        create: bool = True,
+    ) -> Assistant:
+        """Open the library in the folder ``path``, making an empty one when there is none and ``create`` is True.
+
+        ``embedder`` takes the place of the model that ``settings`` name.
+
+        Raises:
+            LibraryError: it is missing, damaged, too new, or cannot be written.
+
+        """
+        return cls(Store.open(Path(path), create=create), settings or Settings.from_environment(), embedder)
+
+    def close(self) -> None:
+        """Close the library file."""
+        self._store.close()
+
+    def __enter__(self) -> Assistant:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Asking
+
+    def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
+        """What the documents say to the question, in their own words, or that they do not say.
+
+        ``history`` are the turns before it, oldest first; a follow-up is understood by them.
+
+        Raises:
+            QuestionError: the question is empty or too long.
+            LibraryError, ModelError: the library or the model cannot be used.
+
+        """
+        from rag.conversation import search_question
+        from rag.retrieval import Stopwatch
+
+        question = self._checked(question)
+        self.load()
+        assert self._retriever and self._answerer and self._morphology
+        watch = Stopwatch()
+        searched = search_question(question, history, self._morphology)
+        watch.lap("conversation")
+        found = self._retriever.find(searched, PASSAGES_READ)
+        watch.lap("retrieval")
+        answer = self._answerer.answer(searched, found, self._documents_of(found))
+        watch.lap("answering")
+        stages = {"conversation": watch.laps["conversation"], **found.timings_ms, "answering": watch.laps["answering"]}
+        return replace(answer, question=question, timings_ms={**stages, "total": sum(watch.laps.values())})
+
+    def search(self, question: str, k: int = 10) -> list[Hit]:
+        """The at most ``k`` best passages, best first.
+
+        Raises:
+            QuestionError: the question is empty or too long.
+            ValueError: ``k`` is not positive.
+            LibraryError, ModelError: the library or the model cannot be used.
+
+        """
+        if k < 1:
+            raise ValueError(f"k is {k}; it must be 1 or more")
+        question = self._checked(question)
+        self.load()
+        assert self._retriever
+        return self._retriever.search(question, k)
+
+    def _checked(self, question: str) -> str:
+        if not any(character.isalnum() for character in question):
+            raise EmptyQuestionError
+        if len(question) > self.settings.max_question:
+            raise QuestionTooLongError(length=len(question), limit=self.settings.max_question)
+        return question.strip()
+
+    def _documents_of(self, found: Found) -> dict[str, Document]:
+        return {id: self._store.document(id) for id in {hit.passage.document for hit in found.hits}}
+
+    # Documents
+
+    def documents(self) -> list[DocumentInfo]:
+        """All documents, in the order they were added."""
+        return self._store.documents()
+
+    def document(self, id: str) -> Document:
+        """The document with its whole text.
+
+        Raises:
+            DocumentNotFoundError: there is none of this id.
+
+        """
+        return self._store.document(id)
+
+    def add(
+        self,
+        paths: str | Path | Iterable[str | Path],
+        *,
+        collection: str | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AddReport:
+        """Add files, and the files of folders. What is there already stays; what has changed replaces its old self.
+
+        A file is known by its collection and name: with ``collection`` the name is relative to the path given, without
+        it is the whole path. A file that cannot be used is reported and harms nothing.
+
+        Raises:
+            LibraryError, ModelError: the library or the model cannot be used; what was written before stays, whole.
+
+        """
+        from rag.loaders import find_files, load
+
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        added: list[str] = []
+        unchanged: list[str] = []
+        failed: list[Failure] = []
+        files: list[tuple[Path, Path]] = []
+        for path in map(Path, given):
+            try:
+                files += [(path if path.is_dir() else path.parent, file) for file in find_files(path)]
+            except DocumentError as error:
+                failed.append(Failure(str(path), error.message(self.settings.language)))
+        with self._writing:
+            for number, (root, file) in enumerate(files, 1):
+                _report(on_progress, Progress("load", number, len(files), file.name))
+                name = file.relative_to(root).as_posix() if collection else file.resolve().as_posix()
+                try:
+                    loaded = load(file, name=name, collection=collection or "files", max_mb=self.settings.max_file_mb)
+                    new = self._new_of(loaded, unchanged)
+                    added += self._write(new, on_progress)
+                    self._forget_lines(collection or "files", name, loaded)
+                except DocumentError as error:
+                    failed.append(Failure(str(file), error.message(self.settings.language)))
+            if added and self._retriever:
+                _report(on_progress, Progress("store", len(added), len(added)))
+                self._retriever.indexes.refresh()
+        return AddReport(tuple(added), tuple(unchanged), tuple(failed))
+
+    def _new_of(self, loaded: Sequence[LoadedDocument], unchanged: list[str]) -> list[LoadedDocument]:
+        """Those that are not in the library yet. The others are noted as unchanged, under one more source if need be."""
+        new = []
+        known = {info.id for info in self._store.documents()}
+        for item in loaded:
+            document = item.document
+            if document.id not in known:
+                new.append(item)
+                continue
+            stored = self._store.document(document.id)
+            if stored.sha256 != document.sha256:
+                held = self._store.source(document.collection, document.name)
+                if held is None or held[0] != document.id:
+                    raise DuplicateIdError(path=document.name, id=document.id, other=stored.name)
+                new.append(item)
+                continue
+            if self._store.source(document.collection, document.name) != (document.id, document.sha256):
+                self._store.link(document.collection, document.name, document.id)
+            unchanged.append(document.id)
+        return new
+
+    def _write(self, new: Sequence[LoadedDocument], on_progress: OnProgress | None) -> list[str]:
+        if not new:
+            return []
+        self.load(on_progress)
+        ids: list[str] = []
+        waiting: list[NewDocument] = []
+        indexed = self._index([item.document for item in new], on_progress)
+        for done, (item, (_, passages)) in enumerate(zip(new, indexed, strict=True), 1):
+            waiting.append(NewDocument(item.document, item.original, passages))
+            if done == len(new) or sum(len(w.passages) for w in waiting) >= WRITTEN_AT_ONCE:
+                ids += self._store.write(waiting, model=self._model())
+                waiting = []
+        return ids
+
+    def _index(
+        self, documents: Sequence[Document], on_progress: OnProgress | None
+    ) -> Iterator[tuple[Document, list[IndexedPassage]]]:
+        from rag.indexing import index_documents
+
+        assert self._morphology and self._embedder
+        size = self.settings.chunk_size
+        return index_documents(documents, self._morphology, self._embedder, chunk_size=size, on_progress=on_progress)
+
+    def _forget_lines(self, collection: str, name: str, loaded: Sequence[LoadedDocument]) -> None:
+        """Lines that a JSONL file no longer has go with it: the file is the source."""
+        gone = self._store.sources_below(collection, f"{name}#") - {item.document.name for item in loaded}
+        if gone:
+            self._store.unlink(collection, sorted(gone))
+
+    def remove(self, id: str) -> None:
+        """Remove a document from the library. The file it came from is not touched.
+
+        Raises:
+            DocumentNotFoundError: there is none of this id.
+
+        """
+        with self._writing:
+            self._store.remove(id)
+
+    def ensure_seeded(self, seeds: str | Path, *, on_progress: OnProgress | None = None) -> AddReport:
+        """Put the documents of the folder ``seeds`` into a library that never had any. Does nothing the second time."""
+        if self._store.is_seeded() or self._store.count():
+            return AddReport()
+        report = self.add(seeds, collection="seeds", on_progress=on_progress)
+        with self._writing:
+            self._store.mark_seeded()
+        return report
+
+    # Care
+
+    def load(self, on_progress: OnProgress | None = None) -> None:
+        """Load the models and indexes, once; later calls return at once.
+
+        Raises:
+            ModelError: the embedding model cannot be loaded.
+            ModelMismatchError: the library was made with another one.
+            LibraryError: the library cannot be read.
+
+        """
+        with self._loading:
+            if self._retriever is None:
+                _report(on_progress, Progress("model", 0, 1, self.settings.model))
+                self._load()
+                _report(on_progress, Progress("model", 1, 1, self.settings.model))
+            stored, current = self._store.model(), self._model()
+            if stored is not None and stored != current:
+                raise ModelMismatchError(path=self._store.folder, stored=stored[0], current=current[0])
+
+    def _load(self) -> None:
+        # Kiwi loads in C++ beside the imports below, which are most of the time it takes to start.
+        with ThreadPoolExecutor(1) as pool:
+            morphology = pool.submit(_load_morphology)
+            if self._embedder is None:
+                from rag.embedding import SentenceEmbedder
+
+                self._embedder = SentenceEmbedder.open(self.settings)
+            from rag.answering import ExtractiveAnswerer
+            from rag.retrieval import HybridRetriever
+
+            self._morphology = morphology.result()
+        self._answerer = ExtractiveAnswerer(self._embedder.name)
+        self._retriever = HybridRetriever(self._store, self._embedder, self._morphology)
+
+    def _model(self) -> tuple[str, int]:
+        assert self._embedder
+        return self._embedder.name, self._embedder.dimension
+
+    def verify(self) -> list[str]:
+        """What is wrong with the library, in English, a line each; an empty list when all is sound.
+
+        Raises:
+            LibraryCorruptError: the file cannot even be read.
+
+        """
+        problems = self._store.problems()
+        stored = self._store.model()
+        if stored is None or problems:
+            return problems
+        from rag.indexes import Indexes
+
+        return Indexes(self._store, *stored).problems()
+
+    def rebuild(self, *, on_progress: OnProgress | None = None) -> None:
+        """Split and embed all documents again with the model that is set, then make the derived indexes anew.
+
+        Raises:
+            ModelError: the embedding model cannot be loaded.
+            LibraryError: the library cannot be written; it is as it was.
+
+        """
+        with self._writing:
+            try:
+                self.load(on_progress)
+            except ModelMismatchError:
+                pass  # that is what a rebuild is for
+            assert self._retriever
+            documents = [self._store.document(info.id) for info in self._store.documents()]
+            passages = {document.id: some for document, some in self._index(documents, on_progress)}
+            self._store.replace_passages(passages, model=self._model())
+            self._retriever.indexes.rebuild()
+
+
+def _load_morphology() -> Morphology:
+    from rag.morphology import Morphology
+
+    morphology = Morphology()
+    morphology.load()
+    return morphology
+
+
+def _report(on_progress: OnProgress | None, progress: Progress) -> None:
+    if on_progress is not None:
+        on_progress(progress)

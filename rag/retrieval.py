@@ -1,0 +1,112 @@
+"""Hybrid retrieval: the dense and the lexical arm, fused, without near-equal passages.
+
+Fusion scales each arm's scores over the candidates to 0..1 and adds them with fixed weights. On mrc/train (700 questions,
+662 paragraphs of Wikipedia cut to 300 characters) a dense weight of .7 finds the right document first .97 of the time on
+KLUE and .78 on TyDi rows, where dense alone reaches .92 and .77 and BM25 .88 and .61; reciprocal rank fusion loses to the
+better arm on such questions. The weight is to be made to follow the question; see docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from rag.indexes import Indexes
+from rag.interfaces import Embedder, Keys, Scores
+from rag.morphology import Morphology
+from rag.store import Store
+from rag.types import Found, Hit, IndexedPassage
+
+CANDIDATES = 50  # passages an arm
+DENSE_WEIGHT = 0.7
+SAME = 0.7  # share of morphemes two passages may have in common before the lower one is left out
+
+
+class HybridRetriever:
+    """Searches a store. Notices, at every search, that another thread or process has changed it. Thread-safe."""
+
+    def __init__(self, store: Store, embedder: Embedder, morphology: Morphology) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._morphology = morphology
+        self.indexes = Indexes(store, embedder.name, embedder.dimension)
+
+    def search(self, question: str, k: int) -> list[Hit]:
+        """The at most ``k`` best passages for the question, best first, none nearly equal to a better one."""
+        return list(self.find(question, k).hits)
+
+    def find(self, question: str, k: int) -> Found:
+        """As ``search``, with what the answer is chosen by."""
+        watch = Stopwatch()
+        vector = self._embedder.embed_queries([question])[0]
+        watch.lap("embed")
+        morphemes = list(dict.fromkeys(m.form for m in self._morphology.morphemes(question)))
+        watch.lap("morphemes")
+        with self.indexes.lock:
+            self.indexes.refresh()
+            dense, _ = self.indexes.dense.search(vector, CANDIDATES)
+            lexical, _ = self.indexes.lexical.search(morphemes, CANDIDATES)
+            keys, scores = self._fuse(vector, morphemes, dense, lexical)
+            weights = self.indexes.lexical.weights(morphemes)
+        ranks = {"dense": _ranks(dense), "lexical": _ranks(lexical)}
+        chosen = _distinct(zip(self._store.passages(keys[: 3 * k].tolist()), scores.tolist(), strict=False), k)
+        hits = tuple(
+            Hit(p.passage, score, {arm: of[p.key] for arm, of in ranks.items() if p.key in of}) for p, score in chosen
+        )
+        watch.lap("search")
+        return Found(hits, tuple(p for p, _ in chosen), vector, weights, watch.laps)
+
+    def _fuse(self, vector: Any, morphemes: Sequence[str], dense: Keys, lexical: Keys) -> tuple[Keys, Scores]:
+        keys = np.union1d(dense, lexical)
+        scores = DENSE_WEIGHT * _min_max(self.indexes.dense.scores(vector, keys))
+        if len(lexical):  # else the dense arm speaks alone, on the same scale
+            scores = scores + (1 - DENSE_WEIGHT) * _min_max(self.indexes.lexical.scores(morphemes, keys))
+        else:
+            scores = scores / DENSE_WEIGHT
+        order = np.lexsort((keys, -scores))
+        return keys[order], scores[order]
+
+
+class Stopwatch:
+    """Milliseconds from lap to lap, by name."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """End a lap and call it ``name``."""
+        now = time.perf_counter()
+        self.laps[name] = self.laps.get(name, 0.0) + (now - self._last) * 1000
+        self._last = now
+
+
+def _ranks(keys: Keys) -> dict[int, int]:
+    return {key: rank for rank, key in enumerate(keys.tolist(), 1)}
+
+
+def _min_max(scores: Scores) -> Scores:
+    if not len(scores):
+        return scores
+    low, high = scores.min(), scores.max()
+    return np.asarray((scores - low) / (high - low) if high > low else np.ones_like(scores), np.float32)
+
+
+def _distinct(ranked: Iterable[tuple[IndexedPassage, float]], k: int) -> list[tuple[IndexedPassage, float]]:
+    """The first ``k`` that do not say what one before them says: captions and notices are repeated on many pages."""
+    chosen: list[tuple[IndexedPassage, float]] = []
+    seen: list[set[str]] = []
+    for passage, score in ranked:
+        forms = set(passage.morphemes)
+        if any(forms and len(forms & other) >= SAME * len(forms | other) for other in seen):
+            continue
+        if not forms and any(passage.passage.text == other.passage.text for other, _ in chosen):
+            continue
+        chosen.append((passage, score))
+        seen.append(forms)
+        if len(chosen) == k:
+            break
+    return chosen

@@ -1,0 +1,390 @@
+"""The truth: documents, passages, morphemes and vectors in one SQLite file.
+
+Whatever is written is written in one transaction that also raises the generation, so a crash at any instant leaves the
+old state or the new one, and every reader can tell that something has changed. FAISS and BM25 files are derived from
+here and may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.errors import (
+    DocumentNotFoundError,
+    DuplicateIdError,
+    LibraryBusyError,
+    LibraryCorruptError,
+    LibraryMissingError,
+    LibraryTooNewError,
+    StorageError,
+)
+from rag.schema import MIGRATIONS, ensure_schema, schema_version
+from rag.types import Document, DocumentInfo, IndexedPassage, Mark, Passage, Sentence
+
+FILE_NAME = "library.db"
+BUSY_TIMEOUT = 10.0  # seconds to wait for another writer
+
+_PASSAGE = 'key, document, start, "end", sentences, vector, sentence_vectors'
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to write, its original bytes and its passages."""
+
+    document: Document
+    original: bytes
+    passages: Sequence[IndexedPassage]
+
+
+class Store:
+    """The library file. Safe to use from several threads and, through SQLite's own locks, several processes."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = False) -> Store:
+        """Open the library in ``folder``.
+
+        Raises:
+            LibraryMissingError: there is none and ``create`` is False.
+            LibraryCorruptError, LibraryTooNewError, LibraryBusyError, StorageError: it cannot be used.
+
+        """
+        path = folder / FILE_NAME
+        if not create and not path.is_file():
+            raise LibraryMissingError(path=folder)
+        with _translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+            try:
+                if (version := schema_version(connection)) > len(MIGRATIONS):
+                    raise LibraryTooNewError(path=folder, version=version, supported=len(MIGRATIONS))
+                connection.execute("PRAGMA journal_mode = WAL")  # readers go on while one writes
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA synchronous = FULL")
+                ensure_schema(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(folder, connection)
+
+    def close(self) -> None:
+        """Close the file. Using the store afterwards is an error."""
+        with self._lock:
+            self._connection.close()
+
+    # Reading
+
+    def generation(self) -> int:
+        """A number that every change raises."""
+        return int(self._meta("generation") or 0)
+
+    def model(self) -> tuple[str, int] | None:
+        """Name and dimension of the embedding model the vectors come from; None before the first document."""
+        name, dimension = self._meta("model"), self._meta("dimension")
+        return (name, int(dimension)) if name is not None and dimension is not None else None
+
+    def is_seeded(self) -> bool:
+        """Whether the first documents were put in once, be they there still or not."""
+        return self._meta("seeded") is not None
+
+    def _meta(self, key: str) -> str | None:
+        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return None if row is None else str(row[0])
+
+    def count(self) -> int:
+        """The number of documents."""
+        row = self._one("SELECT count(*) FROM document")
+        return int(row[0]) if row else 0
+
+    def documents(self) -> list[DocumentInfo]:
+        """All documents, in the order they were added."""
+        rows = self._all(
+            """SELECT id, title, coalesce(collection, ''), coalesce(name, ''), length(text)
+               FROM document LEFT JOIN source ON source.document = document.id
+               GROUP BY id ORDER BY document.rowid"""
+        )
+        return [DocumentInfo(*row) for row in rows]
+
+    def document(self, id: str) -> Document:
+        """The document.
+
+        Raises:
+            DocumentNotFoundError: there is none of this id.
+
+        """
+        row = self._one(
+            """SELECT id, title, text, sha256, coalesce(collection, ''), coalesce(name, ''), date, marks
+               FROM document LEFT JOIN source ON source.document = document.id WHERE id = ?""",
+            id,
+        )
+        if row is None:
+            raise DocumentNotFoundError(id=id)
+        id, title, text, sha256, collection, name, date, marks = row
+        labels = tuple(Mark(offset, label) for offset, label in json.loads(marks))
+        return Document(id, title, text, sha256, collection, name, date, labels)
+
+    def original(self, id: str) -> bytes:
+        """The bytes the document was loaded from.
+
+        Raises:
+            DocumentNotFoundError: there is none of this id.
+
+        """
+        row = self._one("SELECT original FROM document WHERE id = ?", id)
+        if row is None:
+            raise DocumentNotFoundError(id=id)
+        return bytes(row[0])
+
+    def source(self, collection: str, name: str) -> tuple[str, str] | None:
+        """Id and sha256 of the document that came from this source, if any."""
+        row = self._one(
+            """SELECT id, sha256 FROM document JOIN source ON source.document = document.id
+               WHERE collection = ? AND name = ?""",
+            collection,
+            name,
+        )
+        return (str(row[0]), str(row[1])) if row else None
+
+    def sources_below(self, collection: str, prefix: str) -> set[str]:
+        """The names of a collection that begin with ``prefix``."""
+        rows = self._all(
+            "SELECT name FROM source WHERE collection = ? AND substr(name, 1, ?) = ?", collection, len(prefix), prefix
+        )
+        return {str(name) for (name,) in rows}
+
+    def keys(self) -> npt.NDArray[np.int64]:
+        """The keys of all passages, rising, (n,) int64."""
+        return np.array([key for (key,) in self._all("SELECT key FROM passage ORDER BY key")], dtype=np.int64)
+
+    def passages(self, keys: Sequence[int]) -> list[IndexedPassage]:
+        """The passages of these keys, in this order; keys that are gone are left out."""
+        rows: dict[int, IndexedPassage] = {}
+        for at in range(0, len(keys), 500):  # SQLite allows a limited number of parameters
+            some = [int(key) for key in keys[at : at + 500]]
+            marks = ",".join("?" * len(some))
+            found = self._all(
+                f"""SELECT {_PASSAGE}, substr(text, start + 1, "end" - start)
+                    FROM (SELECT passage.*, text FROM passage JOIN document ON passage.document = document.id
+                          WHERE key IN ({marks}))""",
+                *some,
+            )
+            rows.update((row[0], _passage(row)) for row in found)
+        return [rows[int(key)] for key in keys if int(key) in rows]
+
+    def vectors(self, keys: Sequence[int]) -> npt.NDArray[np.float32]:
+        """The passage vectors of these keys, (n, dimension) float32, in this order.
+
+        Raises:
+            KeyError: a key is not there.
+
+        """
+        found: dict[int, bytes] = {}
+        for at in range(0, len(keys), 500):
+            some = [int(key) for key in keys[at : at + 500]]
+            found.update(
+                self._all(f"SELECT key, vector FROM passage WHERE key IN ({','.join('?' * len(some))})", *some)
+            )
+        return np.stack([np.frombuffer(found[int(key)], "<f4") for key in keys])
+
+    def morphemes(self) -> Iterator[tuple[int, list[str]]]:
+        """Key and morphemes of every passage, keys rising."""
+        for key, sentences in self._all("SELECT key, sentences FROM passage ORDER BY key"):
+            yield key, [form for _, _, forms in json.loads(sentences) for form in forms.split()]
+
+    # Writing
+
+    def write(self, new: Sequence[NewDocument], *, model: tuple[str, int]) -> list[str]:
+        """Add documents, each replacing what its source held before, in one transaction. Returns their ids.
+
+        Raises:
+            DuplicateIdError: another source holds a different document under one of the ids.
+            StorageError, LibraryBusyError: nothing was changed.
+
+        """
+        with self._transaction() as connection:
+            _set_model(connection, model)
+            for item in new:
+                self._write_one(connection, item)
+        return [item.document.id for item in new]
+
+    def _write_one(self, connection: sqlite3.Connection, item: NewDocument) -> None:
+        document = item.document
+        connection.execute("DELETE FROM source WHERE collection = ? AND name = ?", (document.collection, document.name))
+        _drop_unsourced(connection)
+        other = connection.execute(
+            "SELECT collection, name, sha256 FROM source JOIN document ON document = id WHERE id = ?", (document.id,)
+        ).fetchone()
+        if other is not None and other[2] != document.sha256:
+            raise DuplicateIdError(path=document.name, id=document.id, other=other[1])
+        if other is None:
+            marks = json.dumps([[mark.offset, mark.label] for mark in document.marks], ensure_ascii=False)
+            connection.execute(
+                "INSERT INTO document (id, title, text, sha256, date, marks, original) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (document.id, document.title, document.text, document.sha256, document.date, marks, item.original),
+            )
+            _insert_passages(connection, document.id, item.passages)
+        connection.execute("INSERT INTO source VALUES (?, ?, ?)", (document.collection, document.name, document.id))
+
+    def link(self, collection: str, name: str, id: str) -> None:
+        """Note that this source holds the document too; what it held before goes if nothing else holds it."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?)", (collection, name, id))
+            _drop_unsourced(connection)
+
+    def unlink(self, collection: str, names: Sequence[str]) -> None:
+        """Forget sources; documents that came from nowhere else go with them."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "DELETE FROM source WHERE collection = ? AND name = ?", [(collection, n) for n in names]
+            )
+            _drop_unsourced(connection)
+
+    def remove(self, id: str) -> None:
+        """Remove a document with all its sources.
+
+        Raises:
+            DocumentNotFoundError: there is none of this id.
+
+        """
+        with self._transaction() as connection:
+            if connection.execute("DELETE FROM document WHERE id = ?", (id,)).rowcount == 0:
+                raise DocumentNotFoundError(id=id)
+
+    def replace_passages(self, passages: Mapping[str, Sequence[IndexedPassage]], *, model: tuple[str, int]) -> None:
+        """Put new passages in the place of all there are, in one transaction: documents and sources stay."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM passage")
+            for id, some in passages.items():
+                _insert_passages(connection, id, some)
+            _set_model(connection, model)
+
+    def mark_seeded(self) -> None:
+        """Note that the first documents were put in, so that they do not come back once removed."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO meta VALUES ('seeded', '1')")
+
+    # Checking
+
+    def problems(self) -> list[str]:
+        """What is wrong with the file, in English, a line each; nothing when it is sound."""
+        found = [f"sqlite: {row[0]}" for row in self._all("PRAGMA integrity_check") if row[0] != "ok"]
+        found += [f"sqlite: broken reference in {row[0]}" for row in self._all("PRAGMA foreign_key_check")]
+        model = self.model()
+        for info in self.documents():
+            document = self.document(info.id)
+            if hashlib.sha256(self.original(info.id)).hexdigest() != document.sha256:
+                found.append(f"{info.id}: the original bytes are not those that were added")
+            keys = [key for (key,) in self._all("SELECT key FROM passage WHERE document = ? ORDER BY key", info.id)]
+            for passage in self.passages(keys):
+                if (problem := _problem(passage, document, model[1] if model else 0)) is not None:
+                    found.append(f"{info.id}, passage {passage.key}: {problem}")
+        return found
+
+    # Plumbing
+
+    def _all(self, statement: str, *parameters: object) -> list[Any]:
+        with self._lock, _translated(self.folder):
+            return self._connection.execute(statement, parameters).fetchall()
+
+    def _one(self, statement: str, *parameters: object) -> Any:
+        rows = self._all(statement, *parameters)
+        return rows[0] if rows else None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _translated(self.folder):
+            self._connection.execute("BEGIN IMMEDIATE")
+            with self._connection:
+                yield self._connection
+                self._connection.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'")
+
+
+def _set_model(connection: sqlite3.Connection, model: tuple[str, int]) -> None:
+    name, dimension = model
+    connection.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)", [("model", name), ("dimension", str(dimension))]
+    )
+
+
+def _drop_unsourced(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM document WHERE id NOT IN (SELECT document FROM source)")
+
+
+def _insert_passages(connection: sqlite3.Connection, document: str, passages: Sequence[IndexedPassage]) -> None:
+    connection.executemany(
+        'INSERT INTO passage (document, start, "end", sentences, vector, sentence_vectors) VALUES (?, ?, ?, ?, ?, ?)',
+        [_row(document, passage) for passage in passages],
+    )
+
+
+def _row(document: str, indexed: IndexedPassage) -> tuple[object, ...]:
+    sentences = [[s.start, s.end, " ".join(s.morphemes)] for s in indexed.sentences]
+    return (
+        document,
+        indexed.passage.start,
+        indexed.passage.end,
+        json.dumps(sentences, ensure_ascii=False),
+        indexed.vector.astype("<f4").tobytes(),
+        indexed.sentence_vectors.astype("<f2").tobytes(),
+    )
+
+
+def _passage(row: Sequence[Any]) -> IndexedPassage:
+    key, document, start, end, sentences, vector, sentence_vectors, text = row
+    unpacked = tuple(Sentence(a, b, tuple(forms.split())) for a, b, forms in json.loads(sentences))
+    vector = np.frombuffer(vector, "<f4")
+    return IndexedPassage(
+        Passage(document, start, end, text),
+        unpacked,
+        vector,
+        np.frombuffer(sentence_vectors, "<f2").reshape(-1, len(vector)),
+        key,
+    )
+
+
+def _problem(indexed: IndexedPassage, document: Document, dimension: int) -> str | None:
+    passage = indexed.passage
+    if not 0 <= passage.start < passage.end <= len(document.text):
+        return "its span is outside the text"
+    if document.text[passage.start : passage.end] != passage.text:
+        return "its span and SQLite's do not agree"
+    if any(not passage.start <= s.start < s.end <= passage.end for s in indexed.sentences):
+        return "a sentence is outside the passage"
+    if indexed.vector.shape != (dimension,) or indexed.sentence_vectors.shape != (len(indexed.sentences), dimension):
+        return "its vectors have the wrong shape"
+    lengths = np.linalg.norm(np.vstack([indexed.vector, indexed.sentence_vectors.astype(np.float32)]), axis=1)
+    if not np.allclose(lengths, 1.0, atol=1e-2):
+        return "its vectors are not of unit length"
+    return None
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    """SQLite's and the system's errors as ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise LibraryBusyError(path=folder) from error
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # "no such table": a database of something else
+            raise LibraryCorruptError(path=folder, detail=error) from error
+        raise StorageError(path=folder, detail=error) from error
+    except sqlite3.DatabaseError as error:
+        raise LibraryCorruptError(path=folder, detail=error) from error
+    except OSError as error:
+        raise StorageError(path=folder, detail=error.strerror or error) from error
