@@ -1,0 +1,137 @@
+"""How long an answer takes, warm and from cold, against the plain way.
+
+    python -m benchmarks.ask [--json] [--rounds 5]
+
+The plain way of embedding a question is sentence-transformers with the same weights in float32, all of them unpacked; the
+plain cold start is ``import sentence_transformers`` alone. Both are measured in the same run, by turns, so that a busy or a
+slow machine changes both sides. Memory is that of a fresh process that has answered every question once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent
+QUESTIONS = [
+    "이번 회의에서 두 나라가 합의한 것은?",
+    "예산은 얼마나 늘어나나요?",
+    "회의에 참석한 사람은 누구야?",
+    "다음 모임은 언제 열리나요?",
+    "공동 연구를 맡은 기관은 어디인가요?",
+    "What did the two countries agree on?",
+    "배터리 분야에서 하기로 한 일",
+    "김치찌개 맛있게 끓이는 법 알려줘",
+]
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5, help="times every question is asked")
+    parser.add_argument("--memory", metavar="INDEX", help=argparse.SUPPRESS)  # the fresh process of rss_mb
+    options = parser.parse_args()
+    if options.memory:
+        sys.stdout.write(json.dumps(memory(Path(options.memory))))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        fill(index)
+        result = warm(index, options.rounds) | cold(index) | fresh_memory(index)
+    if options.json:
+        sys.stdout.write(json.dumps(result) + "\n")
+    else:
+        for name, value in result.items():
+            sys.stdout.write(f"{name:16} {value}\n")
+    return 0
+
+
+def fill(index: Path) -> None:
+    """A library of the seed documents."""
+    command = [sys.executable, "-m", "rag", "add", str(ROOT / "seeds"), "--index", str(index), "--json"]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def warm(index: Path, rounds: int) -> dict[str, object]:
+    """Answers of a running assistant beside plain embeddings of the same questions, milliseconds."""
+    from rag import Assistant
+    from rag.embedding import QUERY_PROMPT, load_bundled
+    from rag.weights import find_weights, open_weights
+
+    assistant = Assistant.open(index)
+    plain = load_bundled(open_weights(find_weights()), full_table=True)
+    answers: list[float] = []
+    embeddings: list[float] = []
+    stages: dict[str, list[float]] = {}
+    for number in range(rounds + 1):
+        for question in QUESTIONS:
+            answer, took = timed(lambda q=question: assistant.ask(q))  # type: ignore[misc]
+            _, plainly = timed(
+                lambda q=question: plain.encode([q], prompt=QUERY_PROMPT, normalize_embeddings=True, show_progress_bar=False)  # type: ignore[misc]
+            )
+            if number == 0:  # the first round warms both up
+                continue
+            answers.append(took)
+            embeddings.append(plainly)
+            for stage, ms in answer.timings_ms.items():
+                stages.setdefault(stage, []).append(ms)
+    p50, p50_plain = statistics.median(answers), statistics.median(embeddings)
+    return {
+        "p50_ms": round(p50, 1),
+        "p95_ms": round(statistics.quantiles(answers, n=20)[-1], 1),
+        "stages_ms": {stage: round(statistics.median(times), 2) for stage, times in stages.items()},
+        "plain_embed_ms": round(p50_plain, 1),
+        "p50_ratio": round(p50 / p50_plain, 2),
+    }
+
+
+def cold(index: Path) -> dict[str, object]:
+    """``rag ask`` from nothing beside ``import sentence_transformers``, seconds, medians of three by turns."""
+    ask = [sys.executable, "-m", "rag", "ask", QUESTIONS[0], "--index", str(index), "--json"]
+    plain = [sys.executable, "-c", "import sentence_transformers"]
+    asked, imported = [], []
+    for _ in range(3):
+        asked.append(timed(lambda: subprocess.run(ask, check=True, cwd=ROOT, capture_output=True))[1] / 1000)
+        imported.append(timed(lambda: subprocess.run(plain, check=True, cwd=ROOT, capture_output=True))[1] / 1000)
+    cold_s, import_s = statistics.median(asked), statistics.median(imported)
+    return {"cold_s": round(cold_s, 2), "import_s": round(import_s, 2), "cold_ratio": round(cold_s / import_s, 2)}
+
+
+def fresh_memory(index: Path) -> dict[str, object]:
+    """Peak resident memory of a process that answers, MB."""
+    command = [sys.executable, "-m", "benchmarks.ask", "--memory", str(index)]
+    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
+    return dict(json.loads(done.stdout))
+
+
+def memory(index: Path) -> dict[str, float]:
+    """This process's own peak after answering every question once."""
+    from rag import Assistant
+
+    with Assistant.open(index) as assistant:
+        for question in QUESTIONS:
+            assistant.ask(question)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"rss_mb": round(peak / (1024 if sys.platform != "darwin" else 1024**2), 0)}
+
+
+def timed(call: Callable[[], T]) -> tuple[T, float]:
+    """The call's value and its milliseconds."""
+    started = time.perf_counter()
+    value = call()
+    return value, (time.perf_counter() - started) * 1000
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The assistant inside other frameworks. Each module needs the extra of its name: ``pip install geungeo[langchain]``."""

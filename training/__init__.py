@@ -1,0 +1,1 @@
+"""Training what the package ships. Nothing here is imported by ``rag``."""
