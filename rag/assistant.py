@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import (
     DocumentError,
+    DocumentNotFoundError,
     DuplicateIdError,
     EmptyQuestionError,
     ModelMismatchError,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from rag.morphology import Morphology
     from rag.retrieval import HybridRetriever
 
+DEFAULT_INDEX = Path("index")
 PASSAGES_READ = 5  # the answer is looked for in this many
 WRITTEN_AT_ONCE = 256  # passages a transaction, or one document's
 OnProgress = Callable[[Progress], None]
@@ -39,11 +42,17 @@ OnProgress = Callable[[Progress], None]
 class Assistant:
     """A library of documents that can be searched and asked. Safe to use from several threads."""
 
-    def __init__(self, store: Store, settings: Settings, embedder: Embedder | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        embedder: Embedder | None = None,
+        morphology: Morphology | None = None,
+    ) -> None:
         self._store = store
         self.settings = settings
         self._embedder = embedder
-        self._morphology: Morphology | None = None
+        self._morphology = morphology
         self._retriever: HybridRetriever | None = None
         self._answerer: ExtractiveAnswerer | None = None
         self._loading = threading.Lock()
@@ -56,17 +65,19 @@ class Assistant:
         *,
         settings: Settings | None = None,
         embedder: Embedder | None = None,
+        morphology: Morphology | None = None,
         create: bool = True,
     ) -> Assistant:
         """Open the library in the folder ``path``, making an empty one when there is none and ``create`` is True.
 
-        ``embedder`` takes the place of the model that ``settings`` name.
+        ``embedder`` takes the place of the model that ``settings`` name. ``morphology`` is an analyser that is loaded
+        already; it may serve several libraries.
 
         Raises:
             LibraryError: it is missing, damaged, too new, or cannot be written.
 
         """
-        return cls(Store.open(Path(path), create=create), settings or Settings.from_environment(), embedder)
+        return cls(Store.open(Path(path), create=create), settings or Settings.from_environment(), embedder, morphology)
 
     def close(self) -> None:
         """Close the library file."""
@@ -95,15 +106,15 @@ class Assistant:
         from rag.conversation import search_question
         from rag.retrieval import Stopwatch
 
-        question = self._checked(question)
+        question = self.check(question)
         self.load()
-        assert self._retriever and self._answerer and self._morphology
+        assert self._answerer and self._morphology
         watch = Stopwatch()
-        searched = search_question(question, history, self._morphology)
+        searched = _whole(search_question(question, history, self._morphology))
         watch.lap("conversation")
-        found = self._retriever.find(searched, PASSAGES_READ)
+        found, documents = self._find(searched)
         watch.lap("retrieval")
-        answer = self._answerer.answer(searched, found, self._documents_of(found))
+        answer = self._answerer.answer(searched, found, documents)
         watch.lap("answering")
         stages = {"conversation": watch.laps["conversation"], **found.timings_ms, "answering": watch.laps["answering"]}
         return replace(answer, question=question, timings_ms={**stages, "total": sum(watch.laps.values())})
@@ -119,20 +130,36 @@ class Assistant:
         """
         if k < 1:
             raise ValueError(f"k is {k}; it must be 1 or more")
-        question = self._checked(question)
+        question = self.check(question)
         self.load()
         assert self._retriever
         return self._retriever.search(question, k)
 
-    def _checked(self, question: str) -> str:
+    def check(self, question: str) -> str:
+        """The question without white space around it, if it can be asked.
+
+        Raises:
+            QuestionError: it is empty or too long.
+
+        """
         if not any(character.isalnum() for character in question):
             raise EmptyQuestionError
         if len(question) > self.settings.max_question:
             raise QuestionTooLongError(length=len(question), limit=self.settings.max_question)
-        return question.strip()
+        return _whole(question.strip())
 
-    def _documents_of(self, found: Found) -> dict[str, Document]:
-        return {id: self._store.document(id) for id in {hit.passage.document for hit in found.hits}}
+    def _find(self, question: str) -> tuple[Found, dict[str, Document]]:
+        """What is found, and the documents it stands in. Searches again when they have changed in between."""
+        assert self._retriever
+        while True:
+            found = self._retriever.find(question, PASSAGES_READ)
+            passages = [hit.passage for hit in found.hits]
+            try:
+                documents = {id: self._store.document(id) for id in {passage.document for passage in passages}}
+            except DocumentNotFoundError:
+                continue
+            if all(documents[p.document].text[p.start : p.end] == p.text for p in passages):
+                return found, documents
 
     # Documents
 
@@ -147,7 +174,7 @@ class Assistant:
             DocumentNotFoundError: there is none of this id.
 
         """
-        return self._store.document(id)
+        return self._store.document(_storable(id))
 
     def add(
         self,
@@ -180,7 +207,7 @@ class Assistant:
         with self._writing:
             for number, (root, file) in enumerate(files, 1):
                 _report(on_progress, Progress("load", number, len(files), file.name))
-                name = file.relative_to(root).as_posix() if collection else file.resolve().as_posix()
+                name = _storable(file.relative_to(root).as_posix() if collection else file.resolve().as_posix())
                 try:
                     loaded = load(file, name=name, collection=collection or "files", max_mb=self.settings.max_file_mb)
                     new = self._new_of(loaded, unchanged)
@@ -196,6 +223,7 @@ class Assistant:
     def _new_of(self, loaded: Sequence[LoadedDocument], unchanged: list[str]) -> list[LoadedDocument]:
         """Those that are not in the library yet. The others are noted as unchanged, under one more source if need be."""
         new = []
+        same = []
         known = {info.id for info in self._store.documents()}
         for item in loaded:
             document = item.document
@@ -209,6 +237,8 @@ class Assistant:
                     raise DuplicateIdError(path=document.name, id=document.id, other=stored.name)
                 new.append(item)
                 continue
+            same.append(document)
+        for document in same:  # a conflict above must leave all as it is
             if self._store.source(document.collection, document.name) != (document.id, document.sha256):
                 self._store.link(document.collection, document.name, document.id)
             unchanged.append(document.id)
@@ -251,15 +281,16 @@ class Assistant:
 
         """
         with self._writing:
-            self._store.remove(id)
+            self._store.remove(_storable(id))
 
     def ensure_seeded(self, seeds: str | Path, *, on_progress: OnProgress | None = None) -> AddReport:
         """Put the documents of the folder ``seeds`` into a library that never had any. Does nothing the second time."""
         if self._store.is_seeded() or self._store.count():
             return AddReport()
         report = self.add(seeds, collection="seeds", on_progress=on_progress)
-        with self._writing:
-            self._store.mark_seeded()
+        if report.added:
+            with self._writing:
+                self._store.mark_seeded()
         return report
 
     # Care
@@ -285,7 +316,7 @@ class Assistant:
     def _load(self) -> None:
         # Kiwi loads in C++ beside the imports below, which are most of the time it takes to start.
         with ThreadPoolExecutor(1) as pool:
-            morphology = pool.submit(_load_morphology)
+            morphology = pool.submit(_loaded_morphology, self._morphology)
             if self._embedder is None:
                 from rag.embedding import SentenceEmbedder
 
@@ -325,23 +356,39 @@ class Assistant:
 
         """
         with self._writing:
-            try:
+            with suppress(ModelMismatchError):  # that is what a rebuild is for
                 self.load(on_progress)
-            except ModelMismatchError:
-                pass  # that is what a rebuild is for
             assert self._retriever
-            documents = [self._store.document(info.id) for info in self._store.documents()]
+            with self._store.snapshot():
+                generation = self._store.generation()
+                documents = [self._store.document(info.id) for info in self._store.documents()]
             passages = {document.id: some for document, some in self._index(documents, on_progress)}
-            self._store.replace_passages(passages, model=self._model())
+            self._store.replace_passages(passages, model=self._model(), generation=generation)
             self._retriever.indexes.rebuild()
 
 
-def _load_morphology() -> Morphology:
+def seeds_of(index: Path) -> Path | None:
+    """The folder of the documents that a library begins with: ``seeds/`` beside the default one, none for another."""
+    seeds = index.parent / "seeds"
+    return seeds if index == DEFAULT_INDEX and seeds.is_dir() else None
+
+
+def _loaded_morphology(given: Morphology | None) -> Morphology:
     from rag.morphology import Morphology
 
-    morphology = Morphology()
+    morphology = given or Morphology()
     morphology.load()
     return morphology
+
+
+def _whole(text: str) -> str:
+    """The text without half characters (surrogates), which is what a shell's bytes that are no UTF-8 turn into."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _storable(name: str) -> str:
+    """As ``_whole``, for names, which must stay different from each other."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _report(on_progress: OnProgress | None, progress: Progress) -> None:

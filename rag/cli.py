@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from rag.assistant import Assistant
-from rag.errors import GeungeoError, HistoryError, Language, LibraryCorruptError, NoDocumentsError
+from rag.errors import GeungeoError, HistoryError, Language, LibraryCorruptError
 from rag.settings import Settings
 from rag.types import AddReport, Answer, Progress, Turn
 
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     language = _language(argv)
-    options = _parser(language).parse_args(argv)
+    options = _parser(language).parse_args(argv, argparse.Namespace(index=DEFAULT_INDEX, json=False))
     # A terminal that cannot show a character must not be a reason to fail.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -98,15 +98,20 @@ class _Command:
     def open(self, *, create: bool = False) -> Assistant:
         return Assistant.open(self.index, settings=Settings.from_environment(language=self.language), create=create)
 
-    def open_filled(self) -> Assistant:
-        """The library; the default one begins with the documents in ``seeds/``."""
+    def open_filled(self, question: str | None = None) -> Assistant:
+        """The library; the default one begins with the documents in ``seeds/``. A bad question is told before that."""
         seeds = self.index.parent / SEEDS
         seedable = self.index == DEFAULT_INDEX and seeds.is_dir()
         assistant = self.open(create=seedable)
-        if seedable:
-            with suppress(NoDocumentsError):
+        try:
+            if question is not None:
+                assistant.check(question)
+            if seedable:
                 assistant.ensure_seeded(seeds, on_progress=self.progress)
-            self.end_progress()
+                self.end_progress()
+        except BaseException:
+            assistant.close()
+            raise
         return assistant
 
     def out(self, value: dict[str, Any], human: Callable[[], str]) -> None:
@@ -135,14 +140,14 @@ class _Command:
 def _ask(command: _Command) -> int:
     options = command.options
     history = _read_history(options.history) if options.history else ()
-    with command.open_filled() as assistant:
+    with command.open_filled(options.question) as assistant:
         answer = assistant.ask(options.question, history)
     command.out(answer.to_dict(), lambda: _answer_as_text(answer, command))
     return 0
 
 
 def _search(command: _Command) -> int:
-    with command.open_filled() as assistant:
+    with command.open_filled(command.options.question) as assistant:
         hits = assistant.search(command.options.question, command.options.k)
     command.out(
         {"hits": [hit.to_dict() for hit in hits]},
@@ -259,7 +264,7 @@ def _read_history(path: Path) -> list[Turn]:
     for turn in turns:
         good = (
             isinstance(turn, dict)
-            and turn.get("role") in {"user", "assistant"}
+            and turn.get("role") in ("user", "assistant")  # a tuple: the role may be unhashable
             and isinstance(turn.get("content"), str)
         )
         if not good:
@@ -282,7 +287,6 @@ def _parser(language: Language) -> argparse.ArgumentParser:
     common.add_argument("--lang", choices=("ko", "en"), default=argparse.SUPPRESS, help=text("lang"))
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text("json"))
     parser: argparse.ArgumentParser = _Parser(prog="rag", description=text("description"), parents=[common])
-    parser.set_defaults(index=DEFAULT_INDEX, json=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[_Command], int]) -> argparse.ArgumentParser:

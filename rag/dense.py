@@ -64,8 +64,13 @@ class FaissIndex:
         k = min(k, len(self))
         if k == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        scores, keys = self._index.search(np.ascontiguousarray(vector[None, :], np.float32), k)
-        order = np.lexsort((keys[0], -scores[0]))
+        query = np.ascontiguousarray(vector[None, :], np.float32)
+        scores, keys = self._index.search(query, min(k + 1, len(self)))
+        if (
+            k < len(self) and scores[0][k - 1] == scores[0][k]
+        ):  # FAISS keeps any of the equals at the edge; we the first
+            scores, keys = self._index.search(query, len(self))
+        order = np.lexsort((keys[0], -scores[0]))[:k]
         return keys[0][order], scores[0][order]
 
     def scores(self, vector: Vectors, keys: Keys) -> Scores:

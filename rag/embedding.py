@@ -65,7 +65,7 @@ class SentenceEmbedder:
             return cls(BUNDLED_MODEL, model, query_prompt=QUERY_PROMPT, passage_prompt=PASSAGE_PROMPT)
         try:
             model = SentenceTransformer(settings.model)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # what is wrong with a folder of others comes as any class, even as Exception itself
             raise ModelError(model=settings.model, detail=error) from error
         query = settings.query_prompt if settings.query_prompt is not None else _prompt(model, "query")
         passage = (

@@ -41,7 +41,11 @@ Language = Literal["ko", "en"]
 def _one_line(value: object) -> str:
     """A value as shown inside a message: one line, no control characters, at most 200 characters."""
     shown = "".join(
-        " " if character in "\t\r\n" else "�" if unicodedata.category(character).startswith("C") else character
+        " "
+        if character in "\t\r\n\u2028\u2029"
+        else "�"
+        if unicodedata.category(character).startswith("C")
+        else character
         for character in str(value)
     )
     return shown if len(shown) <= 200 else shown[:199] + "…"

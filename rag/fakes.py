@@ -53,7 +53,7 @@ class ExactIndex:
 
     def add(self, keys: Keys, vectors: Vectors) -> None:
         """Hold ``vectors``, (n, dimension) float32, under ``keys``, (n,) int64."""
-        self._vectors.update(zip(keys.tolist(), vectors, strict=True))
+        self._vectors.update(zip(keys.tolist(), vectors.copy(), strict=True))
 
     def remove(self, keys: Keys) -> None:
         """Forget ``keys``."""

@@ -2,7 +2,7 @@
 
 The store is the truth. FAISS and BM25 hold what it holds at one generation, and ``derived/`` holds a copy of them, so that
 opening a large library does not mean making them again. The copy carries a manifest; when it is missing, damaged, of
-another model or of another generation, what differs is made from the stored vectors and morphemes, never embedded again.
+another model or of another generation, they are made from the stored vectors and morphemes, never embedded again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 import shutil
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from rag.store import Store
 logger = logging.getLogger(__name__)
 
 FORMAT = 1  # of the derived files
+LEFTOVER_AGE = 3600.0  # seconds after which half-written derived files are nobody's work in progress
 
 
 class Indexes:
@@ -43,29 +45,28 @@ class Indexes:
         self.lexical = LexicalIndex.build(np.zeros(0, np.int64), [])
 
     def refresh(self) -> None:
-        """Bring the indexes to the store's generation: from the derived files if they fit, then key by key."""
+        """Bring the indexes to the store's generation: from the derived files if they are of it, else key by key."""
         with self.lock:
-            generation = self._store.generation()
-            if generation == self._generation:
-                return
-            if self._generation < 0:
-                self._load_derived()
-            if self._generation != generation:
+            with self._store.snapshot():
+                generation = self._store.generation()
+                if generation == self._generation or (self._generation < 0 and self._load_derived(generation)):
+                    return
                 self._follow(self._store.keys())
                 self._generation = generation
-                self._save_derived()
+            self._save_derived()
 
     def rebuild(self) -> None:
         """Make the derived indexes anew from the stored vectors and morphemes."""
         with self.lock:
             self._empty()
-            self._generation = self._store.generation()
-            self._follow(self._store.keys())
+            with self._store.snapshot():
+                self._generation = self._store.generation()
+                self._follow(self._store.keys())
             self._save_derived()
 
     def problems(self) -> list[str]:
         """What in the derived indexes does not agree with the store, in English, a line each."""
-        with self.lock:
+        with self.lock, self._store.snapshot():
             self.refresh()
             keys = self._store.keys()
             found = []
@@ -97,29 +98,35 @@ class Indexes:
     def _derived(self) -> Path:
         return self._store.folder / "derived"
 
-    def _load_derived(self) -> None:
+    def _load_derived(self, generation: int) -> bool:
+        """Take the derived files if they are sound and of this generation. Says whether it did."""
         try:
             manifest = json.loads((self._derived / "manifest.json").read_text("utf-8"))
-            if manifest["format"] != FORMAT or manifest["model"] != self._model:
-                return
+            if (manifest["format"], manifest["model"], manifest["generation"]) != (FORMAT, self._model, generation):
+                return False
             if _checksum(self._derived) != manifest["checksum"]:
                 logger.warning("derived files of %s are damaged and are made again", self._store.folder)
-                return
+                return False
             dense, lexical = (
                 FaissIndex.load(self._derived / "dense.faiss"),
                 LexicalIndex.load(self._derived / "lexical"),
             )
         except FileNotFoundError:
-            return
+            return False
         except (OSError, ValueError, KeyError, TypeError) as error:
             logger.warning("derived files of %s are made again: %s", self._store.folder, error)
-            return
-        if dense.dimension == self._dimension and len(dense) == manifest["count"]:
-            self.dense, self.lexical, self._generation = dense, lexical, int(manifest["generation"])
+            return False
+        if dense.dimension != self._dimension:
+            return False
+        self.dense, self.lexical, self._generation = dense, lexical, generation
+        return True
 
     def _save_derived(self) -> None:
         """Write beside, then swap: a crash leaves the old files, the new ones, or none, and all three are fine."""
         try:
+            for left in self._store.folder.glob(".derived-*"):  # by a process that was killed
+                if time.time() - left.stat().st_mtime > LEFTOVER_AGE:
+                    shutil.rmtree(left, ignore_errors=True)
             fresh = Path(tempfile.mkdtemp(prefix=".derived-", dir=self._store.folder))
             try:
                 (fresh / "lexical").mkdir()

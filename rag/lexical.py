@@ -8,6 +8,7 @@ and only summed when a question does (Lù 2024, bm25s).
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ import bm25s
 import numpy as np
 
 from rag.interfaces import Keys, Scores
+
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets DEBUG for itself and tells everyone of every index
 
 K1, B = 1.5, 0.75  # the usual values
 

@@ -56,7 +56,10 @@ def load_markdown(data: bytes, name: str, collection: str) -> list[LoadedDocumen
 
     """
     text = normalise(decode(data, name))
-    headings = [(m.start(), m[1].strip()) for m in re.finditer(r"^#{1,6}[ \t]+(\S[^\n]*?)[ \t#]*$", text, re.MULTILINE)]
+    headings = [
+        (m.start(), m[1].strip())
+        for m in re.finditer(r"^#{1,6}[ \t]+(\S[^\n]*?)(?:[ \t]+#+)?[ \t]*$", text, re.MULTILINE)
+    ]
     title = headings[0][1] if headings else _headline(text) or Path(name).stem
     marks = tuple(Mark(offset, label) for offset, label in headings)
     return [_document(data, text, name, collection, title=title, marks=marks)]
@@ -144,23 +147,26 @@ def find_files(path: Path) -> Iterator[Path]:
         UnreadableFileError: there is nothing at ``path``.
 
     """
-    if path.is_dir():
-        files = [
-            file
-            for file in sorted(path.rglob("*"))
-            if file.suffix.lower() in LOADERS
-            and file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            # A link in somebody's folder must not pull in a file from outside of it.
-            and not any(p.is_symlink() for p in [file, *file.parents[: len(file.relative_to(path).parts) - 1]])
-        ]
-        if not files:
-            raise NoDocumentsError(path=path, supported=SUPPORTED)
-        yield from files
-    elif path.exists():
-        yield path
-    else:
-        raise UnreadableFileError(path=path, detail="No such file or directory")
+    try:
+        path.stat()
+        files = _files_below(path) if path.is_dir() else [path]
+    except (OSError, ValueError) as error:  # ValueError: a zero in the name
+        raise UnreadableFileError(path=path, detail=getattr(error, "strerror", None) or error) from error
+    if not files:
+        raise NoDocumentsError(path=path, supported=SUPPORTED)
+    yield from files
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.suffix.lower() in LOADERS
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        # A link in somebody's folder must not pull in a file from outside of it.
+        and not any(p.is_symlink() for p in [file, *file.parents[: len(file.relative_to(folder).parts) - 1]])
+    ]
 
 
 def decode(data: bytes, name: str) -> str:
@@ -175,7 +181,7 @@ def decode(data: bytes, name: str) -> str:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if _is_text(text):
+        if _is_text(text, encoding):
             return text
     raise BinaryFileError(path=name)
 
@@ -190,15 +196,19 @@ def _encodings(data: bytes) -> list[str]:
     return ["utf-8", "cp949"]
 
 
-def _is_text(text: str) -> bool:
-    """No zero, and hardly a control, unassigned or private character: random bytes that happen to decode are full of them."""
-    odd = sum(unicodedata.category(c) in {"Cc", "Cn", "Co"} and c not in "\t\n\r\f\v\x1a" for c in text)
+def _is_text(text: str, encoding: str) -> bool:
+    """No zero, and hardly a control, unassigned or private character: random bytes that happen to decode are full of them.
+
+    Random bytes do not happen to be UTF-8: there an emoji newer than this Python, or a private character, is meant.
+    """
+    rare = {"Cc"} if encoding.startswith("utf-8") else {"Cc", "Cn", "Co"}
+    odd = sum(unicodedata.category(c) in rare and c not in "\t\n\r\f\v\x1a" for c in text)
     return "\0" not in text and odd <= len(text) // 100
 
 
 def normalise(text: str) -> str:
-    r"""NFC, with ``\n`` line ends, and without a byte order mark in front."""
-    return unicodedata.normalize("NFC", text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+    r"""NFC, with ``\n`` line ends, and without byte order marks in front."""
+    return unicodedata.normalize("NFC", text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _document(

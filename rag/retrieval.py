@@ -9,7 +9,7 @@ better arm on such questions. The weight is to be made to follow the question; s
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,12 +52,19 @@ class HybridRetriever:
             keys, scores = self._fuse(vector, morphemes, dense, lexical)
             weights = self.indexes.lexical.weights(morphemes)
         ranks = {"dense": _ranks(dense), "lexical": _ranks(lexical)}
-        chosen = _distinct(zip(self._store.passages(keys[: 3 * k].tolist()), scores.tolist(), strict=False), k)
+        chosen = _distinct(self._ranked(keys, scores, 3 * k), k)
         hits = tuple(
             Hit(p.passage, score, {arm: of[p.key] for arm, of in ranks.items() if p.key in of}) for p, score in chosen
         )
         watch.lap("search")
         return Found(hits, tuple(p for p, _ in chosen), vector, weights, watch.laps)
+
+    def _ranked(self, keys: Keys, scores: Scores, at_once: int) -> Iterator[tuple[IndexedPassage, float]]:
+        """The passages with their scores, read as far as they are asked for; those that are gone are left out."""
+        score_of = dict(zip(keys.tolist(), scores.tolist(), strict=True))
+        for at in range(0, len(keys), at_once):
+            for passage in self._store.passages(keys[at : at + at_once].tolist()):
+                yield passage, score_of[passage.key]
 
     def _fuse(self, vector: Any, morphemes: Sequence[str], dense: Keys, lexical: Keys) -> tuple[Keys, Scores]:
         keys = np.union1d(dense, lexical)

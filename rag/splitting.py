@@ -40,7 +40,7 @@ class _Line(Enum):
 
 
 def split(text: str, morphology: Morphology, *, chunk_size: int = 300) -> list[Piece]:
-    """Cut ``text`` into pieces of at most ``chunk_size`` characters (a colophon may come on top).
+    """Cut ``text`` into pieces of at most ``chunk_size`` characters (a colophon of up to 240 may come on top).
 
     A text that is nothing but furniture stays searchable: better a poor passage than a document that cannot be found.
     """
@@ -50,7 +50,7 @@ def split(text: str, morphology: Morphology, *, chunk_size: int = 300) -> list[P
         inside = [sentence for sentence in sentences if start <= sentence.start < end]
         for span in _cut(text, start, end, [sentence.start for sentence in inside], chunk_size):
             pieces.append(Piece(*span, tuple(_clip(text, inside, span)), searchable=not furniture))
-    pieces = _join_colophons(text, pieces)
+    pieces = _join_colophons(text, pieces, chunk_size + 2 * _LONGEST_COLOPHON)
     if not any(piece.searchable for piece in pieces):
         pieces = [replace(piece, searchable=True) for piece in pieces]
     return pieces
@@ -121,6 +121,9 @@ def _cut(text: str, start: int, end: int, boundaries: Iterable[int], chunk_size:
 def _clip(text: str, sentences: Iterable[AnalysedSentence], span: tuple[int, int]) -> Iterator[Sentence]:
     """The parts of the sentences that lie inside the span; what no sentence covers joins the one before it."""
     inside = [s for s in sentences if s.start < span[1] and s.end > span[0]]
+    if not inside:  # nothing but what Kiwi takes for space and Python does not, such as U+2800
+        yield Sentence(*span, ())
+        return
     edges = [span[0], *(max(s.start, span[0]) for s in inside[1:]), span[1]]
     for (start, end), sentence in zip(pairwise(edges), inside, strict=True):
         bare = text[start:end]
@@ -128,14 +131,17 @@ def _clip(text: str, sentences: Iterable[AnalysedSentence], span: tuple[int, int
         yield Sentence(start, end, tuple(m.form for m in sentence.morphemes if start <= m.start < end))
 
 
-def _join_colophons(text: str, pieces: Sequence[Piece]) -> list[Piece]:
-    """Let a passage that is nothing but a byline or copyright line end the content passage before it."""
+def _join_colophons(text: str, pieces: Sequence[Piece], longest: int) -> list[Piece]:
+    """Let a passage that is nothing but a byline or copyright line end the content passage before it.
+
+    ``longest`` bounds the whole: in a text about copyright any line may look like one.
+    """
     joined: list[Piece] = []
     for piece in pieces:
         alone = piece.searchable and all(
             _kind(line) is _Line.COLOPHON for line in text[piece.start : piece.end].split("\n") if line.strip()
         )
-        if alone and joined and joined[-1].searchable:
+        if alone and joined and joined[-1].searchable and piece.end - joined[-1].start <= longest:
             last = joined.pop()
             piece = Piece(last.start, piece.end, last.sentences + piece.sentences)
         joined.append(piece)

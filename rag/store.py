@@ -68,6 +68,8 @@ class Store:
         if not create and not path.is_file():
             raise LibraryMissingError(path=folder)
         with _translated(folder):
+            if not create and path.stat().st_size == 0:
+                raise LibraryCorruptError(path=folder, detail="the file is empty")
             folder.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
             try:
@@ -89,8 +91,21 @@ class Store:
 
     # Reading
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment, whatever other threads and processes write meanwhile."""
+        with self._lock, _translated(self.folder):
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN")
+            with self._connection:
+                yield
+
     def generation(self) -> int:
-        """A number that every change raises."""
+        """A number that every change raises, by a random step: two libraries, or a library and a backup of it that went
+        another way, never come to the same one.
+        """
         return int(self._meta("generation") or 0)
 
     def model(self) -> tuple[str, int] | None:
@@ -135,7 +150,8 @@ class Store:
         if row is None:
             raise DocumentNotFoundError(id=id)
         id, title, text, sha256, collection, name, date, marks = row
-        labels = tuple(Mark(offset, label) for offset, label in json.loads(marks))
+        with _decoded(self.folder):
+            labels = tuple(Mark(offset, label) for offset, label in json.loads(marks))
         return Document(id, title, text, sha256, collection, name, date, labels)
 
     def original(self, id: str) -> bytes:
@@ -183,7 +199,8 @@ class Store:
                           WHERE key IN ({marks}))""",
                 *some,
             )
-            rows.update((row[0], _passage(row)) for row in found)
+            with _decoded(self.folder):
+                rows.update((row[0], _passage(row)) for row in found)
         return [rows[int(key)] for key in keys if int(key) in rows]
 
     def vectors(self, keys: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -199,12 +216,15 @@ class Store:
             found.update(
                 self._all(f"SELECT key, vector FROM passage WHERE key IN ({','.join('?' * len(some))})", *some)
             )
-        return np.stack([np.frombuffer(found[int(key)], "<f4") for key in keys])
+        with _decoded(self.folder):
+            return np.stack([np.frombuffer(found[int(key)], "<f4") for key in keys])
 
     def morphemes(self) -> Iterator[tuple[int, list[str]]]:
         """Key and morphemes of every passage, keys rising."""
         for key, sentences in self._all("SELECT key, sentences FROM passage ORDER BY key"):
-            yield key, [form for _, _, forms in json.loads(sentences) for form in forms.split()]
+            with _decoded(self.folder):
+                unpacked = [form for _, _, forms in json.loads(sentences) for form in forms.split()]
+            yield key, unpacked
 
     # Writing
 
@@ -265,9 +285,18 @@ class Store:
             if connection.execute("DELETE FROM document WHERE id = ?", (id,)).rowcount == 0:
                 raise DocumentNotFoundError(id=id)
 
-    def replace_passages(self, passages: Mapping[str, Sequence[IndexedPassage]], *, model: tuple[str, int]) -> None:
-        """Put new passages in the place of all there are, in one transaction: documents and sources stay."""
+    def replace_passages(
+        self, passages: Mapping[str, Sequence[IndexedPassage]], *, model: tuple[str, int], generation: int
+    ) -> None:
+        """Put new passages in the place of all there are, in one transaction: documents and sources stay.
+
+        Raises:
+            LibraryBusyError: the library is no longer at ``generation``, which the passages were made from.
+
+        """
         with self._transaction() as connection:
+            if self.generation() != generation:
+                raise LibraryBusyError(path=self.folder)
             connection.execute("DELETE FROM passage")
             for id, some in passages.items():
                 _insert_passages(connection, id, some)
@@ -282,18 +311,27 @@ class Store:
 
     def problems(self) -> list[str]:
         """What is wrong with the file, in English, a line each; nothing when it is sound."""
-        found = [f"sqlite: {row[0]}" for row in self._all("PRAGMA integrity_check") if row[0] != "ok"]
-        found += [f"sqlite: broken reference in {row[0]}" for row in self._all("PRAGMA foreign_key_check")]
-        model = self.model()
-        for info in self.documents():
-            document = self.document(info.id)
-            if hashlib.sha256(self.original(info.id)).hexdigest() != document.sha256:
-                found.append(f"{info.id}: the original bytes are not those that were added")
-            keys = [key for (key,) in self._all("SELECT key FROM passage WHERE document = ? ORDER BY key", info.id)]
-            for passage in self.passages(keys):
-                if (problem := _problem(passage, document, model[1] if model else 0)) is not None:
-                    found.append(f"{info.id}, passage {passage.key}: {problem}")
+        with self.snapshot():
+            found = [f"sqlite: {row[0]}" for row in self._all("PRAGMA integrity_check") if row[0] != "ok"]
+            found += [f"sqlite: broken reference in {row[0]}" for row in self._all("PRAGMA foreign_key_check")]
+            for info in self.documents():
+                try:
+                    found += [f"{info.id}{problem}" for problem in self._problems_of(info.id)]
+                except LibraryCorruptError as error:
+                    found.append(f"{info.id}: cannot be read: {error.fields['detail']}")
         return found
+
+    def _problems_of(self, id: str) -> Iterator[str]:
+        document = self.document(id)
+        if hashlib.sha256(self.original(id)).hexdigest() != document.sha256:
+            yield ": the original bytes are not those that were added"
+        keys = [key for (key,) in self._all("SELECT key FROM passage WHERE document = ? ORDER BY key", id)]
+        if not keys:
+            yield ": has no passages"
+        _, dimension = self.model() or ("", 0)
+        for passage in self.passages(keys):
+            if (problem := _problem(passage, document, dimension)) is not None:
+                yield f", passage {passage.key}: {problem}"
 
     # Plumbing
 
@@ -311,7 +349,10 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
                 yield self._connection
-                self._connection.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'generation'")
+                self._connection.execute(
+                    """UPDATE meta SET value = CAST(value AS INTEGER) + 1 + (random() & 0xFFFFFFFFFF)
+                       WHERE key = 'generation'"""
+                )
 
 
 def _set_model(connection: sqlite3.Connection, model: tuple[str, int]) -> None:
@@ -365,6 +406,8 @@ def _problem(indexed: IndexedPassage, document: Document, dimension: int) -> str
         return "its span and SQLite's do not agree"
     if any(not passage.start <= s.start < s.end <= passage.end for s in indexed.sentences):
         return "a sentence is outside the passage"
+    if not indexed.sentences or (indexed.sentences[0].start, indexed.sentences[-1].end) != (passage.start, passage.end):
+        return "its sentences do not cover it"
     if indexed.vector.shape != (dimension,) or indexed.sentence_vectors.shape != (len(indexed.sentences), dimension):
         return "its vectors have the wrong shape"
     lengths = np.linalg.norm(np.vstack([indexed.vector, indexed.sentence_vectors.astype(np.float32)]), axis=1)
@@ -379,12 +422,25 @@ def _translated(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        # Without a code it is Python's own: a text that is not UTF-8.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise LibraryBusyError(path=folder) from error
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # "no such table": a database of something else
+        if code == sqlite3.SQLITE_ERROR:  # "no such table": a database of something else
             raise LibraryCorruptError(path=folder, detail=error) from error
         raise StorageError(path=folder, detail=error) from error
+    except sqlite3.ProgrammingError:  # used after it was closed
+        raise
     except sqlite3.DatabaseError as error:
         raise LibraryCorruptError(path=folder, detail=error) from error
     except OSError as error:
         raise StorageError(path=folder, detail=error.strerror or error) from error
+
+
+@contextmanager
+def _decoded(folder: Path) -> Iterator[None]:
+    """What only damage explains, JSON that is none or vectors of half a number, as our error."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LibraryCorruptError(path=folder, detail=error) from error

@@ -132,7 +132,7 @@ def open_weights(path: Path) -> Weights:
         shape = Shape(hidden, layers, heads, feed_forward, vocabulary, positions, types, epsilon)
         tokenizer = _read_tokenizer(reader)
         table = dict(_read_table(reader))
-    except (OSError, ValueError, struct.error) as error:
+    except (OSError, ValueError, LookupError, OverflowError, struct.error) as error:
         raise ModelError(model=path, detail=error) from error
     if any(offset + size > len(data) for _, offset, size in table.values()):
         raise ModelError(model=path, detail="the file is cut short")

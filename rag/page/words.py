@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "wait_opening": ("준비되는 대로 찾겠습니다", "Will search as soon as it is ready"),
     "wait_searching": ("문서에서 찾는 중입니다", "Searching the documents"),
     "citations": ("근거", "Evidence"),
+    "related": ("함께 찾은 문장 (답의 근거는 아닐 수 있습니다)", "Also found (may not support the answer)"),
     "citation_n": ("{n}번 근거", "Evidence {n}"),
     "declined": ("문서에 답이 없습니다", "The documents do not say"),
     "reason_no_documents": (

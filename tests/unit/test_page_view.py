@@ -249,3 +249,22 @@ def test_uploads_keep_only_their_base_name(sent: str, name: str) -> None:
 
 def test_gradio_is_not_imported_for_any_of_this() -> None:
     assert "gradio" not in sys.modules or "rag.page.blocks" in sys.modules
+
+
+def test_only_what_the_answer_rests_on_is_called_evidence() -> None:
+    quotes = ["첫 문장이다.", "둘째 문장이다.", "셋째 문장이다."]
+    citations = tuple(Citation("d", "제목", n * 10, n * 10 + len(q), q) for n, q in enumerate(quotes))
+    exchange = Exchange("무엇?", Answer("무엇?", True, quotes[0], citations))
+    html = view.exchange_html(exchange, 0)
+    evidence, _, related = html.partition("Also found (may not support the answer)")
+    assert quotes[0] in evidence and quotes[1] not in evidence
+    assert quotes[1] in related and quotes[2] in related
+
+
+def test_brackets_in_a_quoted_sentence_are_the_documents_own() -> None:
+    quote = "각주는 [2]에 있다."
+    other = Citation("d", "제목", 50, 53, "다른 말")
+    answer = Answer("어디?", True, quote, (Citation("d", "제목", 0, len(quote), quote), other))
+    html = view.answer_text(answer, 0)
+    assert "각주는 [2]에 있다." in html
+    assert view.supporting(answer) == [1]

@@ -1,0 +1,197 @@
+"""Choosing sentences, and declining, from hand-made findings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from rag.answering import DECLINE, SAME, DeclineModel, ExtractiveAnswerer, evidence
+from rag.fakes import WordEmbedder
+from rag.types import Answer, Document, Found, Hit, IndexedPassage, Passage, Sentence
+
+EMBEDDER = WordEmbedder()
+
+
+def document(id: str, *sentences: str) -> Document:
+    return Document(id, f"{id} 제목", " ".join(sentences), f"sha-{id}", "c", f"{id}.txt")
+
+
+def passage(document: Document, *sentences: str) -> IndexedPassage:
+    """A passage of the sentences; a sentence's morphemes are its words."""
+    spans = [(start, start + len(s)) for s in sentences for start in [document.text.index(s)]]
+    start, end = spans[0][0], spans[-1][1]
+    text = document.text[start:end]
+    ((vector, rows),) = EMBEDDER.embed_passages([text], [[(a - start, b - start) for a, b in spans]])
+    records = tuple(Sentence(a, b, tuple(document.text[a:b].split())) for a, b in spans)
+    return IndexedPassage(Passage(document.id, start, end, text), records, vector, rows)
+
+
+def found(question: str, passages: Sequence[IndexedPassage], scores: Sequence[float] | None = None) -> Found:
+    """The passages as hits, with the scores or 1 each; every word of the question has the weight 1."""
+    scores = scores or [1.0] * len(passages)
+    hits = tuple(Hit(p.passage, score) for p, score in zip(passages, scores, strict=True))
+    weights: Mapping[str, float] = dict.fromkeys(question.split(), 1.0)
+    return Found(hits, tuple(passages), EMBEDDER.embed_queries([question])[0], weights)
+
+
+def ask(question: str, passages: Sequence[IndexedPassage], *documents: Document, **rest: Sequence[float]) -> Answer:
+    by_id = {document.id: document for document in documents}
+    return ExtractiveAnswerer("words").answer(question, found(question, passages, **rest), by_id)
+
+
+FERRY = document("나루", "배는 아침 에 떠난다", "사공 은 노래 를 부른다", "다리 는 내년 에 놓인다")
+SENTENCES = ("배는 아침 에 떠난다", "사공 은 노래 를 부른다", "다리 는 내년 에 놓인다")
+
+
+def test_the_sentence_that_shares_the_words_comes_first() -> None:
+    answer = ask("다리 는 언제 놓인다", [passage(FERRY, *SENTENCES)], FERRY)
+    assert answer.answered and answer.text == "다리 는 내년 에 놓인다"
+    # The second shares no word and the first no word either: they stay in the order of the text.
+    assert [citation.quote for citation in answer.citations] == [SENTENCES[2], SENTENCES[0], SENTENCES[1]]
+
+
+def test_an_answer_is_verbatim_and_says_where_it_stands() -> None:
+    answer = ask("다리 는 언제 놓인다", [passage(FERRY, *SENTENCES)], FERRY)
+    for citation in answer.citations:
+        assert FERRY.text[citation.start : citation.end] == citation.quote
+    first = answer.citations[0]
+    assert (first.document, first.title, first.sha256) == ("나루", "나루 제목", "sha-나루")
+    # 11 + 1 + 13 + 1 characters come before its 13.
+    assert (first.start, first.end) == (26, 39)
+    assert (first.answer_start, first.answer_end) == (None, None)
+
+
+def test_what_is_handed_on() -> None:
+    passages = [passage(FERRY, *SENTENCES)]
+    answer = ask("다리 는 언제 놓인다", passages, FERRY)
+    assert (answer.question, answer.reason, answer.nearest) == ("다리 는 언제 놓인다", None, None)
+    assert [hit.passage for hit in answer.hits] == [passages[0].passage]
+
+
+def test_at_most_three_sentences() -> None:
+    text = document("다섯", *(f"강물 {word} 흐른다" for word in "가나다라마"))
+    sentences = [f"강물 {word} 흐른다" for word in "가나다라마"]
+    assert len(ask("강물", [passage(text, *sentences)], text).citations) == 3
+
+
+@pytest.mark.parametrize(("near", "first"), [(0.4, "강물 높이"), (0.2, "산새 소리")])
+def test_the_score_of_the_passage_counts_half(near: float, first: str) -> None:
+    # No word has a weight, so the sentences' own scores are by meaning alone: .7 and 0.
+    # .5 * .7 + .5 * near against .5 * 0 + .5 * 1: the first wins from near = .3 on.
+    good, bad = document("갑", "강물 높이"), document("을", "산새 소리")
+    some = found("강물 높이", [passage(good, "강물 높이"), passage(bad, "산새 소리")], [near, 1.0])
+    answer = ExtractiveAnswerer("multilingual-e5-small").answer(
+        "강물 높이", Found(some.hits, some.passages, some.vector, {}), {"갑": good, "을": bad}
+    )
+    assert answer.text == first
+
+
+def test_the_rarer_shared_word_counts_more() -> None:
+    # Meaning cannot tell the two apart: each shares one of the two words and has as many.
+    text = document("둘", "강물 가", "높이 나")
+    findings = found("강물 높이", [passage(text, "강물 가", "높이 나")])
+    weighted = Found(findings.hits, findings.passages, findings.vector, {"강물": 1.0, "높이": 3.0})
+    answer = ExtractiveAnswerer("words").answer("강물 높이", weighted, {"둘": text})
+    assert answer.text == "높이 나"
+
+
+def test_a_sentence_that_says_the_same_again_is_left_out() -> None:
+    # Four of the five words of the shorter one are in the other: 0.8, which is SAME.
+    assert SAME == 0.8
+    first, second = "강물 높이 어제 오늘 삼", "강물 높이 어제 오늘 사 더"
+    text = document("둘", first, second, "산새 소리")
+    answer = ask("강물 높이 어제 오늘 삼", [passage(text, first, second, "산새 소리")], text)
+    assert [citation.quote for citation in answer.citations] == [first, "산새 소리"]
+
+
+def test_a_sentence_that_shares_less_is_kept() -> None:
+    first, second = "강물 높이 어제 모레 삼", "강물 높이 어제 오늘 사"  # three of five
+    text = document("둘", first, second)
+    assert len(ask(first, [passage(text, first, second)], text).citations) == 2
+
+
+def test_one_sentence_of_two_passages_is_cited_once() -> None:
+    one, two = document("갑", "강물 높이"), document("을", "강물 높이")
+    answer = ask("강물", [passage(one, "강물 높이"), passage(two, "강물 높이")], one, two)
+    assert [citation.document for citation in answer.citations] == ["갑"]
+
+
+def test_a_sentence_without_morphemes_is_cited_only_when_there_is_no_other() -> None:
+    text = document("둘", "강물 높이", "!!!")
+    made = passage(text, "강물 높이", "!!!")
+    marks = Sentence(made.sentences[1].start, made.sentences[1].end, ())
+    with_marks = IndexedPassage(made.passage, (made.sentences[0], marks), made.vector, made.sentence_vectors)
+    assert [c.quote for c in ask("강물", [with_marks], text).citations] == ["강물 높이"]
+    only_marks = IndexedPassage(made.passage, (marks,), made.vector, made.sentence_vectors[1:])
+    declined = ask("산새", [only_marks], text)
+    assert declined.nearest is not None and declined.nearest.quote == "!!!"
+
+
+def test_nothing_found_is_no_documents() -> None:
+    answer = ask("강물", [])
+    assert (answer.answered, answer.text, answer.citations) == (False, None, ())
+    assert (answer.reason, answer.nearest, answer.confidence) == ("no_documents", None, 0.0)
+
+
+def test_without_a_shared_word_it_declines_and_shows_the_nearest() -> None:
+    passages = [passage(FERRY, *SENTENCES)]
+    answer = ask("비행기", passages, FERRY)
+    assert (answer.answered, answer.text, answer.citations) == (False, None, ())
+    assert answer.reason == "not_in_documents"
+    assert answer.nearest is not None and answer.nearest.quote == SENTENCES[0]
+    assert answer.confidence == pytest.approx(1 / (1 + math.exp(2)))  # the bias alone
+    assert [hit.passage for hit in answer.hits] == [passages[0].passage]
+
+
+def test_the_threshold_is_a_tenth_of_the_words_for_a_model_that_was_not_fitted() -> None:
+    # -2 + 20 * coverage turns positive above 1/10, and at it the probability is 1/2, which is enough.
+    text = document("하나", "강물")
+    for others, answered in ((8, True), (9, True), (10, False)):
+        question = " ".join(["강물", *(f"말{i}" for i in range(others))])
+        assert ask(question, [passage(text, "강물")], text).answered is answered, others
+
+
+def test_a_question_in_another_script_is_not_declined_for_sharing_no_word() -> None:
+    assert ask("When does the ferry leave", [passage(FERRY, *SENTENCES)], FERRY).answered
+
+
+def test_quotes_that_do_not_stand_in_the_document_are_never_given() -> None:
+    other = Document("나루", "t", "x" * len(FERRY.text), "s", "c", "n")
+    # The quote is cut out of the document itself, so a wrong span can only lie outside of it.
+    answer = ask("다리 는 내년", [passage(FERRY, *SENTENCES)], Document("나루", "t", "짧다", "s", "c", "n"))
+    assert (answer.answered, answer.citations, answer.reason, answer.nearest) == (False, (), "not_in_documents", None)
+    changed = ask("다리 는 내년", [passage(FERRY, *SENTENCES)], other)
+    assert all(other.text[c.start : c.end] == c.quote for c in changed.citations)
+
+
+def test_evidence_is_the_best_of_each_measure() -> None:
+    near, far = document("갑", "강물 높이"), document("을", "강물 산새 소리 바람")
+    cosine, coverage = evidence(found("강물 높이", [passage(far, far.text), passage(near, near.text)]))
+    assert cosine == pytest.approx(1)
+    assert coverage == 1
+    cosine, coverage = evidence(found("강물 높이", [passage(far, far.text)]))
+    assert cosine == pytest.approx(1 / math.sqrt(2 * 4))
+    assert coverage == 0.5
+
+
+def test_evidence_without_words_in_the_question() -> None:
+    nothing = Found((), (passage(FERRY, *SENTENCES),), EMBEDDER.embed_queries(["강물"])[0], {})
+    assert evidence(nothing) == (0.0, 0.0)
+
+
+def test_confidence_is_the_logistic_function() -> None:
+    model = DeclineModel(bias=-1, cosine=2, coverage=4, threshold=0.5)
+    assert model.confidence(0.5, 0.0) == 0.5
+    assert model.confidence(0.5, 0.25) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert 0 <= DeclineModel(-1e9, 0, 0, 0.5).confidence(0, 0) < 1e-20
+    assert DeclineModel(1e9, 0, 0, 0.5).confidence(0, 0) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("models", DECLINE.values())
+def test_fitted_models_trust_more_what_is_nearer(models: tuple[DeclineModel, DeclineModel]) -> None:
+    for model in models:
+        assert model.confidence(0.95, 1.0) >= model.threshold > model.confidence(0.6, 0.0)
+        assert np.all(np.diff([model.confidence(cosine, 0.5) for cosine in (0.7, 0.8, 0.9)]) > 0)

@@ -1,0 +1,53 @@
+"""Follow-up questions: which are searched with the question before them."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.conversation import leans_on_history, search_question
+from rag.morphology import Morphology
+from rag.types import Turn
+
+FIRST = "나루터의 새 다리는 언제 놓이나요?"
+HISTORY = [Turn("user", FIRST), Turn("assistant", "내년 봄에 놓인다.")]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "그럼 공사비는?",  # one noun: it says too little
+        "왜?",
+        "누가 그래?",
+        "그건 어디에 놓이나요?",
+        "거기 사는 주민들은 사공을 어떻게 생각하나요?",  # long, but it points back
+        "이 회사의 대표 이사 이름은 무엇인가요?",
+        "배 배 배 배는?",  # saying a word again says no more
+    ],
+)
+def test_a_question_that_leans_is_searched_with_the_one_before(morphology: Morphology, question: str) -> None:
+    assert search_question(question, HISTORY, morphology) == f"{FIRST}\n{question}"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "서울의 작년 인구는 몇 명인가요?",
+        "삼성전자의 작년 매출은 얼마인가요?",
+        "모든 나라의 수도 이름은?",  # these determiners point at nothing said before
+        "두 나라의 무역 규모는?",
+        "우리 회사의 대표 이사 이름은 무엇인가요?",
+    ],
+)
+def test_a_question_that_stands_alone_is_left_as_it_is(morphology: Morphology, question: str) -> None:
+    assert not leans_on_history(question, morphology)
+    assert search_question(question, HISTORY, morphology) == question
+
+
+@pytest.mark.parametrize("history", [[], [Turn("assistant", "안녕하세요.")], [Turn("user", " \n")]])
+def test_without_an_earlier_question_there_is_nothing_to_lean_on(morphology: Morphology, history: list[Turn]) -> None:
+    assert search_question("그건?", history, morphology) == "그건?"
+
+
+def test_the_last_question_counts_and_answers_do_not(morphology: Morphology) -> None:
+    history = [Turn("user", "첫째 질문"), Turn("user", "둘째 질문"), Turn("assistant", "답"), Turn("user", " ")]
+    assert search_question("그건?", history, morphology) == "둘째 질문\n그건?"

@@ -1,0 +1,364 @@
+"""The library file: whole transactions, no reuse of keys, and an error of its own for everything that goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rag.store
+from rag.errors import (
+    DocumentNotFoundError,
+    DuplicateIdError,
+    GeungeoError,
+    LibraryBusyError,
+    LibraryCorruptError,
+    LibraryMissingError,
+    LibraryTooNewError,
+    StorageError,
+)
+from rag.schema import MIGRATIONS
+from rag.store import FILE_NAME, NewDocument, Store
+from rag.types import Document, IndexedPassage, Mark, Passage, Sentence
+
+MODEL = ("tiny", 2)
+SKY = "😀 하늘은 파랗다."  # an emoji is two units in UTF-16 and four bytes in UTF-8, and one character here
+
+
+def a_document(id: str = "sky", text: str = SKY, name: str = "sky.txt", pieces: int = 1) -> NewDocument:
+    """A document whose bytes are its text, cut into pieces of equal length, each one sentence pointing along (1, 0)."""
+    size = len(text) // pieces
+    original = text.encode()
+    document = Document(
+        id, "제목", text, hashlib.sha256(original).hexdigest(), "files", name, "2024-05-01", (Mark(0, "쪽 1"),)
+    )
+    passages = [
+        IndexedPassage(
+            Passage(id, start, start + size, text[start : start + size]),
+            (Sentence(start, start + size, ("하늘", "파랗")),),
+            np.array([1, 0], np.float32),
+            np.array([[1, 0]], np.float16),
+        )
+        for start in range(0, size * pieces, size)
+    ]
+    return NewDocument(document, original, passages)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(tmp_path, create=True)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def other(store: Store) -> Iterator[sqlite3.Connection]:
+    """Another program's connection to the same file."""
+    connection = sqlite3.connect(store.folder / FILE_NAME, timeout=0, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def texts(store: Store) -> dict[str, str]:
+    return {info.id: store.document(info.id).text for info in store.documents()}
+
+
+# Opening
+
+
+def test_missing_library(tmp_path: Path) -> None:
+    with pytest.raises(LibraryMissingError):
+        Store.open(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database" * 1000, b"SQLite format 3\0" + b"\xff" * 8000])
+def test_file_that_is_no_database(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    with pytest.raises(LibraryCorruptError):
+        Store.open(tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == content
+
+
+def test_truncated_library(tmp_path: Path, store: Store) -> None:
+    store.write([a_document(text="하늘" * 10_000, pieces=10)], model=MODEL)
+    store.close()
+    whole = (tmp_path / FILE_NAME).read_bytes()
+    (tmp_path / FILE_NAME).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(LibraryCorruptError):
+        Store.open(tmp_path)
+
+
+def test_library_of_a_newer_version_is_refused_unharmed(tmp_path: Path, store: Store) -> None:
+    store.close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    with pytest.raises(LibraryTooNewError, match=f"schema {len(MIGRATIONS) + 1};"):
+        Store.open(tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def test_creating_finishes_what_a_killed_process_began(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).touch()  # SQLite makes the file before it writes to it
+    store = Store.open(tmp_path, create=True)
+    assert store.documents() == []
+    store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(StorageError):
+            Store.open(tmp_path, create=True)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError):
+        Store.open(tmp_path / "file", create=True)
+
+
+def test_closed_store_is_not_called_a_damaged_library(store: Store) -> None:
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        store.documents()
+
+
+# Reading what was written
+
+
+def test_document_comes_back_as_it_went_in(tmp_path: Path, store: Store) -> None:
+    new = a_document()
+    assert store.write([new], model=MODEL) == ["sky"]
+    store.close()
+    again = Store.open(tmp_path)
+    assert again.document("sky") == new.document
+    assert again.original("sky") == SKY.encode()
+    assert again.source("files", "sky.txt") == ("sky", new.document.sha256)
+    assert again.model() == MODEL
+    (passage,) = again.passages(again.keys().tolist())
+    assert passage.passage == Passage("sky", 0, len(SKY), SKY)
+    assert passage.sentences == new.passages[0].sentences
+    assert passage.vector.tolist() == [1, 0]
+    assert passage.sentence_vectors.tolist() == [[1, 0]]
+    again.close()
+
+
+def test_passages_come_in_the_order_of_the_keys_asked_for(store: Store) -> None:
+    text = "".join(chr(ord("가") + i) for i in range(1200))
+    store.write([a_document(text=text, pieces=1200)], model=MODEL)
+    keys = store.keys().tolist()[::-1]
+    assert "".join(p.passage.text for p in store.passages([*keys, 10**9])) == text[::-1]
+    assert store.vectors(keys).shape == (1200, 2)
+
+
+def test_unknown_id(store: Store) -> None:
+    for call in (store.document, store.original, store.remove):
+        with pytest.raises(DocumentNotFoundError):
+            call("nobody")
+
+
+# Writing
+
+
+def test_changed_file_replaces_its_old_self_at_once(store: Store, other: sqlite3.Connection) -> None:
+    store.write([a_document("old", "하늘은 파랗다.", pieces=2)], model=MODEL)
+    seen: list[tuple[str, int]] = []
+
+    def look(_statement: str) -> None:
+        seen.extend(other.execute("SELECT document, count(*) FROM passage GROUP BY document"))
+
+    store._connection.set_trace_callback(look)
+    store.write([a_document("new", "바다도 아주 파랗다.", pieces=3)], model=MODEL)
+    store._connection.set_trace_callback(None)
+    look("")
+    assert len(seen) > 5
+    assert set(seen) == {("old", 2), ("new", 3)}
+    assert seen == sorted(seen, reverse=True)  # first only the old one, then only the new one
+
+
+def test_write_that_fails_midway_leaves_the_old_state(store: Store, other: sqlite3.Connection) -> None:
+    store.write([a_document("old", "하늘은 파랗다.")], model=MODEL)
+    before = store.generation()
+    other.execute("CREATE TRIGGER fail BEFORE INSERT ON passage WHEN NEW.start > 0 BEGIN SELECT RAISE(FAIL, 'no'); END")
+    with pytest.raises(GeungeoError):
+        store.write([a_document("new", "바다도 파랗다!", pieces=2)], model=MODEL)
+    assert texts(store) == {"old": "하늘은 파랗다."}
+    assert store.generation() == before
+    assert store.problems() == []
+
+
+def test_same_content_from_two_sources_goes_with_the_last_of_them(store: Store) -> None:
+    store.write([a_document(name="a.txt"), a_document(name="b.txt")], model=MODEL)
+    store.link("notes", "c.txt", "sky")
+    assert [info.id for info in store.documents()] == ["sky"]
+    assert len(store.keys()) == 1
+    store.unlink("files", ["a.txt", "b.txt"])
+    assert store.count() == 1
+    store.unlink("notes", ["c.txt"])
+    assert (store.count(), len(store.keys())) == (0, 0)
+
+
+def test_removing_takes_all_sources_along(store: Store) -> None:
+    store.write([a_document(name="a.txt"), a_document(name="b.txt")], model=MODEL)
+    store.remove("sky")
+    assert (store.count(), len(store.keys()), store.source("files", "b.txt")) == (0, 0, None)
+
+
+def test_keys_are_never_used_twice(store: Store) -> None:
+    store.write([a_document(pieces=3)], model=MODEL)
+    first = store.keys()
+    store.remove("sky")
+    store.write([a_document(pieces=3)], model=MODEL)
+    assert store.keys().min() > first.max()
+
+
+def test_id_of_another_source_is_refused(store: Store) -> None:
+    store.write([a_document()], model=MODEL)
+    with pytest.raises(DuplicateIdError, match=r"sky in b\.txt is already used by sky\.txt"):
+        store.write([a_document("sea", "바다", "c.txt"), a_document("sky", "다른 글", "b.txt")], model=MODEL)
+    assert texts(store) == {"sky": SKY}
+
+
+def test_every_change_raises_the_generation(store: Store) -> None:
+    seen = [store.generation()]
+    for change in (
+        lambda: store.write([a_document()], model=MODEL),
+        lambda: store.link("files", "b.txt", "sky"),
+        lambda: store.unlink("files", ["b.txt"]),
+        store.mark_seeded,
+        lambda: store.replace_passages({"sky": a_document().passages}, model=MODEL, generation=seen[-1]),
+        lambda: store.remove("sky"),
+    ):
+        change()
+        seen.append(store.generation())
+    assert seen == sorted(set(seen))
+
+
+def test_libraries_with_the_same_past_are_told_apart(tmp_path: Path, store: Store) -> None:
+    twin = Store.open(tmp_path / "twin", create=True)
+    for each in (store, twin):
+        each.write([a_document()], model=MODEL)
+    assert store.generation() != twin.generation()
+    twin.close()
+
+
+def test_passages_made_from_an_older_state_are_not_written(store: Store) -> None:
+    store.write([a_document()], model=MODEL)
+    generation = store.generation()
+    store.write([a_document("sea", "바다", "sea.txt")], model=MODEL)
+    with pytest.raises(LibraryBusyError):
+        store.replace_passages({"sky": a_document().passages}, model=("other", 2), generation=generation)
+    assert (len(store.keys()), store.model()) == (2, MODEL)
+
+
+# Trouble
+
+
+def test_full_disk_loses_nothing(store: Store) -> None:
+    store.write([a_document()], model=MODEL)
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    large = a_document("large", "하늘" * 50_000, "large.txt")
+    with pytest.raises(StorageError, match="disk is full"):
+        store.write([a_document("sky", "바다", "sky.txt"), large], model=MODEL)
+    assert texts(store) == {"sky": SKY}
+    assert store.problems() == []
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    store.write([large], model=MODEL)
+    assert store.count() == 2
+
+
+def test_other_writer_makes_us_wait_then_say_so(
+    tmp_path: Path, store: Store, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write([a_document()], model=MODEL)
+    monkeypatch.setattr(rag.store, "BUSY_TIMEOUT", 0.05)
+    impatient = Store.open(tmp_path)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LibraryBusyError):
+        impatient.remove("sky")
+    assert texts(impatient) == {"sky": SKY}  # reading goes on
+    other.execute("ROLLBACK")
+    impatient.remove("sky")
+    assert store.count() == 0
+    impatient.close()
+
+
+def test_snapshot_is_of_one_moment(tmp_path: Path, store: Store) -> None:
+    store.write([a_document()], model=MODEL)
+    second = Store.open(tmp_path)
+    with store.snapshot():
+        keys = store.keys().tolist()
+        second.remove("sky")
+        assert len(store.vectors(keys)) == 1
+    assert store.count() == 0
+    second.close()
+
+
+# Checking
+
+
+def test_sound_library_has_no_problems(store: Store) -> None:
+    assert store.problems() == []
+    store.write([a_document(pieces=2), a_document("sea", "바다", "sea.txt")], model=MODEL)
+    assert store.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE document SET original = CAST('다른 글' AS BLOB)", "original bytes"),
+        ("UPDATE passage SET start = start + 1", "sentence"),
+        ('UPDATE passage SET "end" = "end" - 1', "sentence"),
+        ("UPDATE passage SET start = start - 1", "span"),
+        ('UPDATE passage SET "end" = "end" + 1', "span"),
+        ("UPDATE passage SET sentences = '[]'", "sentences"),
+        ("UPDATE passage SET sentences = 'no JSON'", "cannot be read"),
+        ("UPDATE passage SET vector = zeroblob(8)", "unit length"),
+        ("UPDATE passage SET vector = substr(vector, 1, 7)", "cannot be read"),
+        ("UPDATE passage SET vector = CAST(vector || vector AS BLOB)", "shape"),
+        ("UPDATE passage SET vector = 'text'", "cannot be read"),
+        ("UPDATE passage SET sentences = CAST(x'ff' AS TEXT)", "cannot be read"),
+        ("UPDATE passage SET sentence_vectors = zeroblob(4)", "unit length"),
+        ("UPDATE passage SET sentence_vectors = CAST(sentence_vectors || sentence_vectors AS BLOB)", "shape"),
+        ("UPDATE meta SET value = '3' WHERE key = 'dimension'", "shape"),
+        ("DELETE FROM passage", "no passages"),
+        ("DELETE FROM document", "broken reference"),
+    ],
+)
+def test_tampering_is_reported(store: Store, other: sqlite3.Connection, statement: str, problem: str) -> None:
+    store.write([a_document()], model=MODEL)
+    other.execute(statement)  # foreign keys are off in this connection
+    assert problem in " / ".join(store.problems())
+
+
+def test_damaged_row_is_called_damage_when_read(store: Store, other: sqlite3.Connection) -> None:
+    store.write([a_document()], model=MODEL)
+    keys = store.keys().tolist()
+    other.execute("UPDATE passage SET sentences = 'no JSON', vector = substr(vector, 1, 7)")
+    other.execute("UPDATE document SET marks = '{'")
+    reads = (lambda: store.passages(keys), lambda: store.vectors(keys), lambda: list(store.morphemes()))
+    for read in (*reads, lambda: store.document("sky")):
+        with pytest.raises(LibraryCorruptError):
+            read()
+
+
+def test_widened_span_is_reported(store: Store, other: sqlite3.Connection) -> None:
+    whole = a_document()
+    narrow = replace(whole.passages[0], passage=Passage("sky", 0, 5, SKY[:5]), sentences=(Sentence(0, 5, ()),))
+    store.write([replace(whole, passages=[narrow])], model=MODEL)
+    assert store.problems() == []
+    other.execute('UPDATE passage SET "end" = "end" + 1')
+    assert "sentences do not cover it" in " / ".join(store.problems())

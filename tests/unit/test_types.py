@@ -1,0 +1,85 @@
+"""The records as the command line and other programs see them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from rag.types import AddReport, Answer, Citation, Failure, Hit, IndexedPassage, Passage, Sentence
+
+PASSAGE = Passage("d1", 3, 9, "배가 왔다.")
+HIT = Hit(PASSAGE, 0.12345678, {"dense": 1, "lexical": 2})
+CITATION = Citation("d1", "제목", 3, 9, "배가 왔다.", 3, 5, "s1")
+
+HIT_DICT = {
+    "document": "d1",
+    "start": 3,
+    "end": 9,
+    "text": "배가 왔다.",
+    "score": 0.123457,
+    "ranks": {"dense": 1, "lexical": 2},
+}
+CITATION_DICT = {
+    "document": "d1",
+    "title": "제목",
+    "start": 3,
+    "end": 9,
+    "quote": "배가 왔다.",
+    "answer_start": 3,
+    "answer_end": 5,
+    "sha256": "s1",
+}
+
+
+def test_hit_and_citation() -> None:
+    assert HIT.to_dict() == HIT_DICT
+    assert CITATION.to_dict() == CITATION_DICT
+
+
+def test_an_answer() -> None:
+    answer = Answer("뭐?", True, "배가 왔다.", (CITATION,), (HIT,), None, None, 0.98765, {"embed": 1.23456})
+    assert answer.to_dict() == {
+        "question": "뭐?",
+        "answered": True,
+        "answer": "배가 왔다.",
+        "citations": [CITATION_DICT],
+        "reason": None,
+        "nearest": None,
+        "confidence": 0.9877,
+        "timings_ms": {"embed": 1.235},
+    }
+
+
+def test_no_answer() -> None:
+    found = Answer("뭐?", False, None, reason="not_in_documents", nearest=CITATION).to_dict()
+    assert (found["answered"], found["answer"], found["citations"]) == (False, None, [])
+    assert (found["reason"], found["nearest"], found["confidence"]) == ("not_in_documents", CITATION_DICT, 0.0)
+
+
+def test_an_add_report() -> None:
+    report = AddReport(("a",), ("b", "c"), (Failure("x.txt", "빈 파일"),))
+    assert report.to_dict() == {
+        "added": ["a"],
+        "unchanged": ["b", "c"],
+        "failed": [{"path": "x.txt", "error": "빈 파일"}],
+    }
+    assert AddReport().to_dict() == {"added": [], "unchanged": [], "failed": []}
+
+
+def test_all_of_it_is_json() -> None:
+    answer = Answer("뭐?", True, "배", (CITATION,), (HIT,)).to_dict()
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_morphemes_of_a_passage_are_those_of_its_sentences_in_order() -> None:
+    sentences = (Sentence(0, 3, ("배", "오")), Sentence(4, 9, ()), Sentence(9, 12, ("배",)))
+    vectors = np.zeros((3, 2), np.float16)
+    assert IndexedPassage(PASSAGE, sentences, np.zeros(2, np.float32), vectors).morphemes == ["배", "오", "배"]
+
+
+def test_records_cannot_be_altered() -> None:
+    with pytest.raises(FrozenInstanceError):
+        CITATION.start = 0  # type: ignore[misc]
