@@ -78,7 +78,9 @@ def warm(index: Path, rounds: int) -> dict[str, object]:
         for question in QUESTIONS:
             answer, took = timed(lambda q=question: assistant.ask(q))  # type: ignore[misc]
             _, plainly = timed(
-                lambda q=question: plain.encode([q], prompt=QUERY_PROMPT, normalize_embeddings=True, show_progress_bar=False)  # type: ignore[misc]
+                lambda q=question: plain.encode(
+                    [q], prompt=QUERY_PROMPT, normalize_embeddings=True, show_progress_bar=False
+                )  # type: ignore[misc]
             )
             if number == 0:  # the first round warms both up
                 continue
@@ -116,14 +118,23 @@ def fresh_memory(index: Path) -> dict[str, object]:
 
 
 def memory(index: Path) -> dict[str, float]:
-    """This process's own peak after answering every question once."""
+    """The peak of this process after answering every question once."""
     from rag import Assistant
 
     with Assistant.open(index) as assistant:
         for question in QUESTIONS:
             assistant.ask(question)
+    return {"rss_mb": peak_mb()}
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this process, MB. On Linux not from getrusage, which counts the parent's at the fork."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return round(int(line.split()[1]) / 1024)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"rss_mb": round(peak / (1024 if sys.platform != "darwin" else 1024**2), 0)}
+    return round(peak / (1024**2 if sys.platform == "darwin" else 1024))
 
 
 def timed(call: Callable[[], T]) -> tuple[T, float]:

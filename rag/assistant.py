@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rag.errors import (
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from rag.retrieval import HybridRetriever
 
 DEFAULT_INDEX = Path("index")
-PASSAGES_READ = 5  # the answer is looked for in this many
+PASSAGES_READ = 8  # the answer is looked for in this many
 WRITTEN_AT_ONCE = 256  # passages a transaction, or one document's
 OnProgress = Callable[[Progress], None]
 
@@ -86,9 +85,7 @@ class Assistant:
     def __enter__(self) -> Assistant:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     # Asking
@@ -106,8 +103,7 @@ class Assistant:
         from rag.conversation import search_question
         from rag.retrieval import Stopwatch
 
-        question = self.check(question)
-        self.load()
+        question = self._ready_for(question)
         assert self._answerer and self._morphology
         watch = Stopwatch()
         searched = _whole(search_question(question, history, self._morphology))
@@ -130,8 +126,7 @@ class Assistant:
         """
         if k < 1:
             raise ValueError(f"k is {k}; it must be 1 or more")
-        question = self.check(question)
-        self.load()
+        question = self._ready_for(question)
         assert self._retriever
         return self._retriever.search(question, k)
 
@@ -147,6 +142,14 @@ class Assistant:
         if len(question) > self.settings.max_question:
             raise QuestionTooLongError(length=len(question), limit=self.settings.max_question)
         return _whole(question.strip())
+
+    def _ready_for(self, question: str) -> str:
+        """Check the question, fill a default library that was never seeded, load the models."""
+        question = self.check(question)
+        if (seeds := seeds_of(self._store.folder)) is not None:
+            self.ensure_seeded(seeds)
+        self.load()
+        return question
 
     def _find(self, question: str) -> tuple[Found, dict[str, Document]]:
         """What is found, and the documents it stands in. Searches again when they have changed in between."""
@@ -270,7 +273,7 @@ class Assistant:
     def _forget_lines(self, collection: str, name: str, loaded: Sequence[LoadedDocument]) -> None:
         """Lines that a JSONL file no longer has go with it: the file is the source."""
         gone = self._store.sources_below(collection, f"{name}#") - {item.document.name for item in loaded}
-        if gone:
+        if gone and all(item.document.name.startswith(f"{name}#") for item in loaded):  # else it is no file of lines
             self._store.unlink(collection, sorted(gone))
 
     def remove(self, id: str) -> None:
@@ -285,10 +288,11 @@ class Assistant:
 
     def ensure_seeded(self, seeds: str | Path, *, on_progress: OnProgress | None = None) -> AddReport:
         """Put the documents of the folder ``seeds`` into a library that never had any. Does nothing the second time."""
-        if self._store.is_seeded() or self._store.count():
+        begun = bool(self._store.sources_below("seeds", ""))  # and was killed before it was done
+        if self._store.is_seeded() or (self._store.count() and not begun):
             return AddReport()
         report = self.add(seeds, collection="seeds", on_progress=on_progress)
-        if report.added:
+        if report.added or report.unchanged:
             with self._writing:
                 self._store.mark_seeded()
         return report

@@ -15,13 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from rag.assistant import Assistant
+from rag.assistant import DEFAULT_INDEX, Assistant, seeds_of
 from rag.errors import GeungeoError, HistoryError, Language, LibraryCorruptError
 from rag.settings import Settings
 from rag.types import AddReport, Answer, Progress, Turn
-
-DEFAULT_INDEX = Path("index")
-SEEDS = "seeds"
 
 _TEXTS: dict[str, tuple[str, str]] = {
     "description": (
@@ -100,13 +97,12 @@ class _Command:
 
     def open_filled(self, question: str | None = None) -> Assistant:
         """The library; the default one begins with the documents in ``seeds/``. A bad question is told before that."""
-        seeds = self.index.parent / SEEDS
-        seedable = self.index == DEFAULT_INDEX and seeds.is_dir()
-        assistant = self.open(create=seedable)
+        seeds = seeds_of(self.index)
+        assistant = self.open(create=seeds is not None)
         try:
             if question is not None:
                 assistant.check(question)
-            if seedable:
+            if seeds is not None:
                 assistant.ensure_seeded(seeds, on_progress=self.progress)
                 self.end_progress()
         except BaseException:

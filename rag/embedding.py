@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules.input_module import InputModule
@@ -25,7 +24,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import BertConfig, BertModel
 
 from rag.errors import ModelError
-from rag.interfaces import EmbeddedPassage, Spans, Vectors
+from rag.interfaces import Vectors
 from rag.settings import BUNDLED_MODEL, Settings
 from rag.weights import BLOCK, TokenizerData, Weights, encode_character_map, find_weights, open_weights
 
@@ -77,42 +76,9 @@ class SentenceEmbedder:
         """Questions to vectors: (n, dimension) float32, unit rows, in the order given."""
         return self._embed(texts, self._prompts[0])
 
-    def embed_passages(self, texts: Sequence[str], spans: Sequence[Spans]) -> list[EmbeddedPassage]:
-        """Each passage's vector, (dimension,) float32, and its spans' vectors, (spans, dimension) float16, unit length.
-
-        With the bundled model a span's vector is the mean of its tokens as they were read within the passage, so that it
-        costs nothing more (late chunking, Günther et al. 2024, arXiv:2409.04701). Other models pool in other ways: there
-        every span is embedded as a text of its own.
-        """
-        if not texts:
-            return []
-        encoder = self.model[0]
-        if isinstance(encoder, BundledEncoder):
-            return self._embed_in_context(encoder, texts, spans)
-        vectors = self._embed(texts, self._prompts[1])
-        pieces = self._embed(
-            [text[a:b] for text, some in zip(texts, spans, strict=True) for a, b in some], self._prompts[1]
-        )
-        ends = np.cumsum([len(some) for some in spans])
-        return list(zip(vectors, np.split(pieces.astype(np.float16), ends[:-1]), strict=True))
-
-    def _embed_in_context(
-        self, encoder: BundledEncoder, texts: Sequence[str], spans: Sequence[Spans]
-    ) -> list[EmbeddedPassage]:
-        prompt = self._prompts[1]
-        embedded: list[EmbeddedPassage | None] = [None] * len(texts)
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # alike lengths together: little padding
-        for at in range(0, len(order), self._batch_size):
-            batch = order[at : at + self._batch_size]
-            with self._lock, torch.inference_mode():
-                features = self.model.preprocess([texts[i] for i in batch], prompt=prompt)
-                output = self.model({k: v.to(self.model.device) for k, v in features.items() if torch.is_tensor(v)})
-            tokens = output["token_embeddings"].float().cpu().numpy()
-            for row, i in enumerate(batch):
-                vector = output["sentence_embedding"][row].float().cpu().numpy()
-                shifted = [(a + len(prompt), b + len(prompt)) for a, b in spans[i]]
-                embedded[i] = vector, _pool(tokens[row], encoder.offsets(prompt + texts[i]), shifted, vector)
-        return [pair for pair in embedded if pair is not None]
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Passages or sentences to vectors: (n, dimension) float32, unit rows, in the order given."""
+        return self._embed(texts, self._prompts[1])
 
     def _embed(self, texts: Sequence[str], prompt: str) -> Vectors:
         if not texts:
@@ -127,18 +93,6 @@ class SentenceEmbedder:
                 show_progress_bar=False,
             )
         return np.ascontiguousarray(rows, dtype=np.float32)
-
-
-def _pool(
-    tokens: npt.NDArray[np.float32], offsets: Spans, spans: Spans, whole: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float16]:
-    """Mean of each span's tokens, (spans, dimension), unit rows; the whole passage's vector for a span without a token."""
-    pooled = np.empty((len(spans), tokens.shape[1]), np.float16)
-    for row, (start, end) in enumerate(spans):
-        inside = [i for i, (a, b) in enumerate(offsets[: len(tokens)]) if a < end and b > start and b > a]
-        mean = tokens[inside].mean(axis=0) if inside else whole
-        pooled[row] = mean / np.linalg.norm(mean)
-    return pooled
 
 
 def _prompt(model: SentenceTransformer, *names: str) -> str:
@@ -175,10 +129,6 @@ class BundledEncoder(InputModule):  # type: ignore[misc]  # sentence-transformer
             ids[row, : len(tokens)] = torch.tensor(tokens)
             mask[row, : len(tokens)] = 1
         return {"input_ids": ids, "attention_mask": mask}
-
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        """Where each token of ``text`` (NFC) stands, in code points; (0, 0) for the added ones."""
-        return list(self.tokenizer.encode(text).offsets)
 
     @property
     def pad(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rag.interfaces import EmbeddedPassage, Keys, Scores, Spans, Vectors
+from rag.interfaces import Keys, Scores, Vectors
 
 
 class WordEmbedder:
@@ -33,12 +33,9 @@ class WordEmbedder:
             row /= np.linalg.norm(row)
         return rows
 
-    def embed_passages(self, texts: Sequence[str], spans: Sequence[Spans]) -> list[EmbeddedPassage]:
-        """Each text's vector and its spans', as ``embed_queries`` would give them."""
-        return [
-            (vector, self.embed_queries([text[a:b] for a, b in some]).astype(np.float16))
-            for vector, text, some in zip(self.embed_queries(texts), texts, spans, strict=True)
-        ]
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """As ``embed_queries``."""
+        return self.embed_queries(texts)
 
 
 class ExactIndex:

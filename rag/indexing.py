@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from rag.interfaces import Embedder
 from rag.morphology import Morphology
 from rag.splitting import Piece, split
@@ -44,9 +46,16 @@ def _searchable(document: Document, morphology: Morphology, chunk_size: int) -> 
 
 
 def _embed(batch: Sequence[tuple[Document, Piece]], embedder: Embedder) -> Iterator[IndexedPassage]:
+    """Embed passages and, in the same call, their sentences; one that is its whole passage is not embedded twice."""
     texts = [document.text[piece.start : piece.end] for document, piece in batch]
-    spans = [[(s.start - piece.start, s.end - piece.start) for s in piece.sentences] for _, piece in batch]
-    embedded = embedder.embed_passages(texts, spans)
-    for (document, piece), text, (vector, sentence_vectors) in zip(batch, texts, embedded, strict=True):
-        passage = Passage(document.id, piece.start, piece.end, text)
-        yield IndexedPassage(passage, piece.sentences, vector, sentence_vectors)
+    sentences = [
+        [document.text[s.start : s.end] for s in piece.sentences] if len(piece.sentences) > 1 else []
+        for document, piece in batch
+    ]
+    vectors = embedder.embed_passages([*texts, *(text for some in sentences for text in some)])
+    at = len(texts)
+    for row, (document, piece) in enumerate(batch):
+        own = vectors[at : at + len(sentences[row])] if sentences[row] else vectors[row : row + 1]
+        at += len(sentences[row])
+        passage = Passage(document.id, piece.start, piece.end, texts[row])
+        yield IndexedPassage(passage, piece.sentences, vectors[row], own.astype(np.float16))

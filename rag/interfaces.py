@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 Vectors: TypeAlias = npt.NDArray[np.float32]  # (n, dimension), unit rows
-Spans: TypeAlias = Sequence[tuple[int, int]]
-EmbeddedPassage: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.float16]]  # (dimension,), (spans, dimension)
 Keys: TypeAlias = npt.NDArray[np.int64]  # (n,), passage keys of the store
 Scores: TypeAlias = npt.NDArray[np.float32]  # (n,)
 
@@ -32,11 +30,8 @@ class Embedder(Protocol):
         """Questions to (n, dimension) float32 unit rows, in the order given. No texts give (0, dimension)."""
         ...
 
-    def embed_passages(self, texts: Sequence[str], spans: Sequence[Spans]) -> list[EmbeddedPassage]:
-        """For each passage, in the order given, its vector and those of its spans, such as its sentences.
-
-        ``spans`` holds one sequence of (start, end) a text, in code points of that text.
-        """
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Passages or sentences to (n, dimension) float32 unit rows, in the order given. No texts give (0, dimension)."""
         ...
 
 

@@ -17,7 +17,8 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             id TEXT PRIMARY KEY,
             title TEXT NOT NULL,
             text TEXT NOT NULL,
-            sha256 TEXT NOT NULL,
+            sha256 TEXT NOT NULL,       -- of the original bytes
+            text_sha256 TEXT NOT NULL,  -- of the text in UTF-8, so that verify notices what the other cannot
             date TEXT,
             marks TEXT NOT NULL,      -- JSON [[offset, label], ...]
             original BLOB NOT NULL    -- the bytes that sha256 is of

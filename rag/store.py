@@ -27,6 +27,7 @@ from rag.errors import (
     LibraryCorruptError,
     LibraryMissingError,
     LibraryTooNewError,
+    ModelMismatchError,
     StorageError,
 )
 from rag.schema import MIGRATIONS, ensure_schema, schema_version
@@ -232,11 +233,14 @@ class Store:
         """Add documents, each replacing what its source held before, in one transaction. Returns their ids.
 
         Raises:
+            ModelMismatchError: another process has rebuilt the library with another model meanwhile.
             DuplicateIdError: another source holds a different document under one of the ids.
             StorageError, LibraryBusyError: nothing was changed.
 
         """
         with self._transaction() as connection:
+            if (stored := self.model()) is not None and stored != model:
+                raise ModelMismatchError(path=self.folder, stored=stored[0], current=model[0])
             _set_model(connection, model)
             for item in new:
                 self._write_one(connection, item)
@@ -253,9 +257,11 @@ class Store:
             raise DuplicateIdError(path=document.name, id=document.id, other=other[1])
         if other is None:
             marks = json.dumps([[mark.offset, mark.label] for mark in document.marks], ensure_ascii=False)
+            hashes = document.sha256, _sha256(document.text.encode())
             connection.execute(
-                "INSERT INTO document (id, title, text, sha256, date, marks, original) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (document.id, document.title, document.text, document.sha256, document.date, marks, item.original),
+                """INSERT INTO document (id, title, text, sha256, text_sha256, date, marks, original)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+                (document.id, document.title, document.text, *hashes, document.date, marks, item.original),
             )
             _insert_passages(connection, document.id, item.passages)
         connection.execute("INSERT INTO source VALUES (?, ?, ?)", (document.collection, document.name, document.id))
@@ -323,8 +329,10 @@ class Store:
 
     def _problems_of(self, id: str) -> Iterator[str]:
         document = self.document(id)
-        if hashlib.sha256(self.original(id)).hexdigest() != document.sha256:
+        if _sha256(self.original(id)) != document.sha256:
             yield ": the original bytes are not those that were added"
+        if (_sha256(document.text.encode()),) != self._one("SELECT text_sha256 FROM document WHERE id = ?", id):
+            yield ": the text is not the one that was added"
         keys = [key for (key,) in self._all("SELECT key FROM passage WHERE document = ? ORDER BY key", id)]
         if not keys:
             yield ": has no passages"
@@ -353,6 +361,10 @@ class Store:
                     """UPDATE meta SET value = CAST(value AS INTEGER) + 1 + (random() & 0xFFFFFFFFFF)
                        WHERE key = 'generation'"""
                 )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _set_model(connection: sqlite3.Connection, model: tuple[str, int]) -> None:

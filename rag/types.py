@@ -97,7 +97,7 @@ class Hit:
     """A passage found for a question. ``ranks`` holds its 1-based rank in each arm that found it."""
 
     passage: Passage
-    score: float  # 0..1 within one search; higher is better; not a probability
+    score: float  # inner product plus a share of words, about .7 to 1.1; higher is better; not a probability
     ranks: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

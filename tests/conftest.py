@@ -38,6 +38,7 @@ def embedder() -> SentenceEmbedder:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """In CI every tool is there, so a test that skips there has stopped testing."""
     skipped = len(terminalreporter.stats.get("skipped", []))
-    if skipped and os.environ.get("CI"):
+    session = terminalreporter._session
+    if skipped and session is not None and os.environ.get("CI"):
         terminalreporter.write_line(f"{skipped} skipped in CI, where nothing may skip", red=True)
-        terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED  # type: ignore[attr-defined]
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

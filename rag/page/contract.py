@@ -53,7 +53,7 @@ class PageSettings:
     sample_collection: str = "seeds"  # the documents that the examples are about
     examples: tuple[str, ...] = (
         "바이오 분야 지원 금액은?",
-        "이번 회의는 어디에서 열렸나요?",
+        "조 실장은 모두발언에서 뭐라고 했나요?",
         "두 나라가 협력하기로 한 분야는?",
         "How much will be spent on bio research?",
     )

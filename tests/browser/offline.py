@@ -37,7 +37,7 @@ def main(index: str, question: str, shots: str) -> int:
     finally:
         app.terminate()
         result["stderr"] = app.communicate(timeout=30)[1]
-    print(json.dumps(result, ensure_ascii=False))
+    sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
     return 0
 
 
@@ -77,7 +77,9 @@ def visit(url: str, question: str, shots: Path) -> dict[str, Any]:
         page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
         page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-        page.on("request", lambda sent: None if sent.url.startswith((url, "data:", "blob:")) else faults.append(sent.url))
+        page.on(
+            "request", lambda sent: None if sent.url.startswith((url, "data:", "blob:")) else faults.append(sent.url)
+        )
         page.goto(url)
         page.wait_for_selector("html[data-ready]")
         page.fill("#question-box", question)

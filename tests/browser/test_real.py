@@ -16,9 +16,7 @@ from rag import Assistant
 pytestmark = [pytest.mark.browser, pytest.mark.model]
 
 ROOT = Path(__file__).resolve().parents[2]
-SENTENCE = (
-    "바이오 분야에서는 과기정통부, 미국 국립과학재단 간 바이오경제 분야 연구협력을 위해 최소 1000만 달러를 지원하기로 했다."
-)
+SENTENCE = "바이오 분야에서는 과기정통부, 미국 국립과학재단 간 바이오경제 분야 연구협력을 위해 최소 1000만 달러를 지원하기로 했다."
 
 
 def test_the_app_answers_with_no_network_at_all(tmp_path: Path, request: pytest.FixtureRequest) -> None:

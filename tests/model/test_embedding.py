@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from huggingface_hub import constants
@@ -16,19 +17,21 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from rag.embedding import MAX_TOKENS, BundledEncoder, SentenceEmbedder, load_bundled
 from rag.errors import ModelError
-from rag.interfaces import EmbeddedPassage, Vectors
+from rag.indexing import index_documents
+from rag.interfaces import Vectors
+from rag.morphology import Morphology
 from rag.settings import Settings
+from rag.types import Document, IndexedPassage
 from rag.weights import find_weights, open_weights
 
 pytestmark = pytest.mark.model
 
 FERRY = "나루에 새 다리가 놓인다. 😀 공사비는 구십억 원이다."
-FIRST, SECOND = (0, 14), (17, 31)
 
 
-def passage(embedder: SentenceEmbedder, text: str) -> Vectors:
-    ((vector, _),) = embedder.embed_passages([text], [[]])
-    return vector
+def passage(embedder: SentenceEmbedder, text: str) -> npt.NDArray[np.float32]:
+    (vector,) = embedder.embed_passages([text])
+    return np.asarray(vector)
 
 
 def encoder_of(embedder: SentenceEmbedder) -> BundledEncoder:
@@ -44,7 +47,7 @@ def test_it_is_the_bundled_model(embedder: SentenceEmbedder) -> None:
 
 def test_order_is_kept_over_batches_of_mixed_lengths(embedder: SentenceEmbedder) -> None:
     texts = [f"{'긴 ' * (17 * i % 23)}글 {i}" for i in range(40)]  # a batch has 32, sorted by length
-    rows = [vector for vector, _ in embedder.embed_passages(texts, [[]] * 40)]
+    rows = embedder.embed_passages(texts)
     for i in (0, 7, 31, 39):
         assert rows[i] == pytest.approx(passage(embedder, texts[i]), abs=1e-5)
     assert len({row.tobytes() for row in rows}) == 40
@@ -57,15 +60,15 @@ def test_questions_and_passages_have_prompts_of_their_own(embedder: SentenceEmbe
     assert float(question @ passage(embedder, "나루")) < 0.999
 
 
-def test_more_than_512_tokens_are_cut_and_their_spans_still_have_vectors(embedder: SentenceEmbedder) -> None:
+def test_more_than_512_tokens_are_cut(embedder: SentenceEmbedder) -> None:
     text = "나루 " * 2_000
     features = encoder_of(embedder).preprocess([text, "나루"])
     assert features["input_ids"].shape == (2, MAX_TOKENS)
     assert features["input_ids"][0, -1] == features["input_ids"][1, features["attention_mask"][1].sum() - 1]  # </s>
-    ((vector, spans),) = embedder.embed_passages([text], [[(0, 2), (5_000, 5_002)]])
+    vector = passage(embedder, text)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-    assert spans[1] == pytest.approx(vector, abs=1e-3)  # nothing of it was read: the passage stands for it
-    assert float(spans[0].astype(np.float32) @ vector) < 0.9999
+    assert passage(embedder, text + "공사비는 구십억 원이다.") == pytest.approx(vector, abs=1e-6)  # it was not read
+    assert float(passage(embedder, "공사비는 구십억 원이다. " + text) @ vector) < 0.9999
 
 
 def test_decomposed_text_gives_the_vector_of_composed_text(embedder: SentenceEmbedder) -> None:
@@ -87,44 +90,41 @@ def test_four_bit_rows_are_those_of_the_full_table(embedder: SentenceEmbedder) -
     assert np.abs(full.encode(texts) - embedder.model.encode(texts)).max() < 1e-6
 
 
-# --- spans, as they were read within their passage
+# --- sentences, each a text of its own
 
 
-def test_a_span_over_the_whole_text_points_where_the_passage_does(embedder: SentenceEmbedder) -> None:
-    ((vector, spans),) = embedder.embed_passages([FERRY], [[(0, len(FERRY))]])
-    assert float(spans[0].astype(np.float32) @ vector) > 0.9
+def index(embedder: SentenceEmbedder, morphology: Morphology, text: str) -> list[IndexedPassage]:
+    document = Document("d", "제목", text, "sha", "c", "d.txt")
+    ((_, passages),) = index_documents([document], morphology, embedder, chunk_size=300)
+    return passages
 
 
-def test_spans_behind_an_emoji_hold_their_own_words(embedder: SentenceEmbedder) -> None:
-    assert (FERRY[slice(*FIRST)], FERRY[slice(*SECOND)]) == ("나루에 새 다리가 놓인다.", "공사비는 구십억 원이다.")
-    ((_, spans),) = embedder.embed_passages([FERRY], [[FIRST, SECOND]])
+def test_sentences_behind_an_emoji_hold_their_own_words(embedder: SentenceEmbedder, morphology: Morphology) -> None:
+    (indexed,) = index(embedder, morphology, FERRY)
+    sentences = [FERRY[s.start : s.end] for s in indexed.sentences]
+    assert len(sentences) >= 2 and (sentences[0], sentences[-1][-13:]) == (
+        "나루에 새 다리가 놓인다.",
+        "공사비는 구십억 원이다.",
+    )
+    rows = indexed.sentence_vectors.astype(np.float32)
+    for sentence, row in zip(sentences, rows, strict=True):
+        assert row == pytest.approx(passage(embedder, sentence), abs=1e-3)  # what float16 keeps
     questions = embedder.embed_queries(["무엇이 새로 놓이나?", "비용은 얼마인가?"])
-    nearest = (questions @ spans.astype(np.float32).T).argmax(axis=1)
-    assert nearest.tolist() == [0, 1]
+    assert (questions @ rows.T).argmax(axis=1).tolist() == [0, len(rows) - 1]
+    assert indexed.vector == pytest.approx(passage(embedder, FERRY), abs=1e-5)
 
 
-def test_a_span_is_the_mean_of_its_tokens(embedder: SentenceEmbedder) -> None:
-    encoder = encoder_of(embedder)
-    text = "passage: " + FERRY
-    with torch.inference_mode():
-        tokens = encoder.forward(encoder.preprocess([text]))["token_embeddings"][0].numpy()
-    start, end = (at + len("passage: ") for at in SECOND)
-    rows = [row for row, (a, b) in zip(tokens, encoder.offsets(text), strict=True) if start <= a < b <= end]
-    mean = np.mean(rows, axis=0)
-    ((_, spans),) = embedder.embed_passages([FERRY], [[SECOND]])
-    assert spans[0] == pytest.approx(mean / np.linalg.norm(mean), abs=2e-3)
-
-
-def test_a_span_without_a_token_has_the_vector_of_the_passage(embedder: SentenceEmbedder) -> None:
-    ((vector, spans),) = embedder.embed_passages([FERRY], [[(3, 3)]])
-    assert spans[0] == pytest.approx(vector, abs=1e-3)
+def test_a_sentence_that_is_its_passage_has_its_vector(embedder: SentenceEmbedder, morphology: Morphology) -> None:
+    (indexed,) = index(embedder, morphology, "공사비는 구십억 원이다.")
+    assert indexed.sentence_vectors.tolist() == [indexed.vector.astype(np.float16).tolist()]
+    assert indexed.vector == pytest.approx(passage(embedder, "공사비는 구십억 원이다."), abs=1e-6)
 
 
 def test_threads_embed_passages_as_one_does(embedder: SentenceEmbedder) -> None:
     def embed() -> None:
-        found.append(embedder.embed_passages([FERRY, "나루"], [[FIRST, SECOND], []]))
+        found.append(embedder.embed_passages([FERRY, "나루"]))
 
-    found: list[list[EmbeddedPassage]] = []
+    found: list[Vectors] = []
     embed()
     threads = [threading.Thread(target=embed) for _ in range(2)]
     for thread in threads:
@@ -133,9 +133,7 @@ def test_threads_embed_passages_as_one_does(embedder: SentenceEmbedder) -> None:
         thread.join()
     assert len(found) == 3
     for other in found[1:]:
-        for (vector, spans), (expected, expected_spans) in zip(other, found[0], strict=True):
-            assert vector == pytest.approx(expected, abs=1e-6)
-            assert np.array_equal(spans, expected_spans)
+        assert other == pytest.approx(found[0], abs=1e-6)
 
 
 # --- meaning
@@ -194,19 +192,16 @@ def test_another_model_with_the_prompts_it_brings(folder: Path) -> None:
     assert (embedder.name, embedder.dimension) == (str(folder), 3)
     half = np.sqrt(1 / 2)
     assert embedder.embed_queries(["배"])[0] == pytest.approx([half, 0, half])
-    (first, second) = embedder.embed_passages(["배 강", "강"], [[(0, 1), (2, 3)], []])
     third = np.sqrt(1 / 3)
-    assert first[0] == pytest.approx([third, third, -third])
-    # Every span is embedded as a text of its own.
-    assert first[1] == pytest.approx(np.array([[half, 0, -half], [0, half, -half]]), abs=1e-3)
-    assert second[0] == pytest.approx([0, half, -half])
-    assert second[1].shape == (0, 3) and second[1].dtype == np.float16
+    expected = np.array([[third, third, -third], [0, half, -half], [half, 0, -half]])
+    assert embedder.embed_passages(["배 강", "강", "배"]) == pytest.approx(expected)
+    assert embedder.embed_passages([]).shape == (0, 3)
 
 
 def test_prompts_of_the_settings_come_first(folder: Path) -> None:
     embedder = SentenceEmbedder.open(Settings(model=str(folder), query_prompt="", passage_prompt="강 "))
     assert embedder.embed_queries(["배"])[0] == pytest.approx([1, 0, 0])
-    assert embedder.embed_passages(["배"], [[]])[0][0] == pytest.approx([np.sqrt(1 / 2), np.sqrt(1 / 2), 0])
+    assert embedder.embed_passages(["배"])[0] == pytest.approx([np.sqrt(1 / 2), np.sqrt(1 / 2), 0])
 
 
 def test_a_model_without_prompts_gets_none(folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from rag.answering import DECLINE, SAME, DeclineModel, ExtractiveAnswerer, evidence
+from rag.answering import DECLINE, DeclineModel, ExtractiveAnswerer, evidence
 from rag.fakes import WordEmbedder
 from rag.types import Answer, Document, Found, Hit, IndexedPassage, Passage, Sentence
 
@@ -24,9 +24,9 @@ def passage(document: Document, *sentences: str) -> IndexedPassage:
     spans = [(start, start + len(s)) for s in sentences for start in [document.text.index(s)]]
     start, end = spans[0][0], spans[-1][1]
     text = document.text[start:end]
-    ((vector, rows),) = EMBEDDER.embed_passages([text], [[(a - start, b - start) for a, b in spans]])
+    vector, *rows = EMBEDDER.embed_passages([text, *(document.text[a:b] for a, b in spans)])
     records = tuple(Sentence(a, b, tuple(document.text[a:b].split())) for a, b in spans)
-    return IndexedPassage(Passage(document.id, start, end, text), records, vector, rows)
+    return IndexedPassage(Passage(document.id, start, end, text), records, vector, np.array(rows, np.float16))
 
 
 def found(question: str, passages: Sequence[IndexedPassage], scores: Sequence[float] | None = None) -> Found:
@@ -77,16 +77,39 @@ def test_at_most_three_sentences() -> None:
     assert len(ask("강물", [passage(text, *sentences)], text).citations) == 3
 
 
-@pytest.mark.parametrize(("near", "first"), [(0.4, "강물 높이"), (0.2, "산새 소리")])
-def test_the_score_of_the_passage_counts_half(near: float, first: str) -> None:
-    # No word has a weight, so the sentences' own scores are by meaning alone: .7 and 0.
-    # .5 * .7 + .5 * near against .5 * 0 + .5 * 1: the first wins from near = .3 on.
-    good, bad = document("갑", "강물 높이"), document("을", "산새 소리")
-    some = found("강물 높이", [passage(good, "강물 높이"), passage(bad, "산새 소리")], [near, 1.0])
-    answer = ExtractiveAnswerer("multilingual-e5-small").answer(
-        "강물 높이", Found(some.hits, some.passages, some.vector, {}), {"갑": good, "을": bad}
-    )
-    assert answer.text == first
+def first_of(question: str, sentences: Mapping[str, float], weights: Mapping[str, float]) -> str:
+    """The first citation where each sentence is a passage, with this score, and these words have these weights."""
+    documents = [document(str(number), text) for number, text in enumerate(sentences)]
+    some = found(question, [passage(d, d.text) for d in documents], list(sentences.values()))
+    weighted = Found(some.hits, some.passages, some.vector, weights)
+    citations = ExtractiveAnswerer("words").answer("English", weighted, {d.id: d for d in documents}).citations
+    return citations[0].quote
+
+
+@pytest.mark.parametrize(("near", "first"), [(0.51, "강물 높이"), (0.49, "강물 소리")])
+def test_the_score_of_the_passage_is_added_to_the_inner_product(near: float, first: str) -> None:
+    # No word has a weight. 1 + near against 1/2 + 1: even at near = .5.
+    assert first_of("강물 높이", {"강물 높이": near, "강물 소리": 1.0}, {}) == first
+
+
+WORDS_15 = "강물 높이 " + " ".join(f"말{n}" for n in range(13))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "weights", "worth"),
+    [
+        (WORDS_15, {"강물": 1, "높이": 3}, 0.06),  # all of the question's words, in a sentence of usual length
+        (WORDS_15, {"강물": 1, "높이": 3, "깊이": 4}, 0.03),  # half of them by weight
+        ("강물 높이", {"강물": 1, "높이": 3}, 0.06 / (0.8 + 0.2 * 2 / 15)),  # a short one counts more
+        ("강물 강물", {"강물": 1, "높이": 3}, 0.015 / (0.8 + 0.2 * 2 / 15)),  # and a word only once
+    ],
+)
+def test_what_shared_words_are_worth(sentence: str, weights: Mapping[str, float], worth: float) -> None:
+    # The question's vector has nothing to do with either sentence, so the words are weighed against a passage's score.
+    question, other = "구름", "산새 소리"
+    assert not (EMBEDDER.embed_passages([sentence, other]) @ EMBEDDER.embed_queries([question])[0]).any()
+    assert first_of(question, {other: 0.5 + worth - 0.001, sentence: 0.5}, weights) == sentence
+    assert first_of(question, {sentence: 0.5, other: 0.5 + worth + 0.001}, weights) == other
 
 
 def test_the_rarer_shared_word_counts_more() -> None:
@@ -99,18 +122,24 @@ def test_the_rarer_shared_word_counts_more() -> None:
 
 
 def test_a_sentence_that_says_the_same_again_is_left_out() -> None:
-    # Four of the five words of the shorter one are in the other: 0.8, which is SAME.
-    assert SAME == 0.8
-    first, second = "강물 높이 어제 오늘 삼", "강물 높이 어제 오늘 사 더"
+    first, second = "강물 높이 어제 오늘", "오늘 어제 높이 강물 더"  # four words in both of five in all: .8
     text = document("둘", first, second, "산새 소리")
-    answer = ask("강물 높이 어제 오늘 삼", [passage(text, first, second, "산새 소리")], text)
+    answer = ask(first, [passage(text, first, second, "산새 소리")], text)
     assert [citation.quote for citation in answer.citations] == [first, "산새 소리"]
 
 
-def test_a_sentence_that_shares_less_is_kept() -> None:
-    first, second = "강물 높이 어제 모레 삼", "강물 높이 어제 오늘 사"  # three of five
-    text = document("둘", first, second)
-    assert len(ask(first, [passage(text, first, second)], text).citations) == 2
+@pytest.mark.parametrize(
+    "second",
+    [
+        "강물 높이 어제 오늘 더 삼",  # all four words of the first, of six in all
+        "강물 높이",  # two, and none of its own
+    ],
+)
+def test_a_sentence_that_shares_less_is_kept(second: str) -> None:
+    first = "강물 높이 어제 오늘"
+    one, two = document("갑", first), document("을", second)
+    answer = ask(first, [passage(one, first), passage(two, second)], one, two)
+    assert [citation.quote for citation in answer.citations] == [first, second]
 
 
 def test_one_sentence_of_two_passages_is_cited_once() -> None:
@@ -175,6 +204,19 @@ def test_evidence_is_the_best_of_each_measure() -> None:
     cosine, coverage = evidence(found("강물 높이", [passage(far, far.text)]))
     assert cosine == pytest.approx(1 / math.sqrt(2 * 4))
     assert coverage == 0.5
+
+
+def test_evidence_of_a_sentence_that_says_more_than_its_passage() -> None:
+    text = document("갑", "산새 소리 바람 구름", "강물 높이")
+    cosine, coverage = evidence(found("강물 높이", [passage(text, "산새 소리 바람 구름", "강물 높이")]))
+    assert cosine == pytest.approx(1, abs=1e-3)  # the passage as a whole: 2 / sqrt(2 * 6)
+    assert coverage == 1
+
+
+def test_evidence_of_a_passage_that_says_more_than_its_sentences() -> None:
+    text = document("갑", "강물 가", "높이 나")
+    cosine, _ = evidence(found("강물 높이", [passage(text, "강물 가", "높이 나")]))
+    assert cosine == pytest.approx(2 / math.sqrt(2 * 4))  # each sentence: 1 / sqrt(2 * 2)
 
 
 def test_evidence_without_words_in_the_question() -> None:

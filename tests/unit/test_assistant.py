@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from rag.errors import (
     QuestionTooLongError,
 )
 from rag.fakes import WordEmbedder
+from rag.morphology import Morphology
 from rag.retrieval import HybridRetriever
+from rag.store import Store
 from rag.types import Found, Progress
 
 Open = Callable[..., Assistant]
@@ -34,7 +37,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def write_lines(path: Path, texts: dict[str, str]) -> Path:
+def write_lines(path: Path, texts: Mapping[str, str]) -> Path:
     lines = [json.dumps({"id": id, "title": id, "text": text}, ensure_ascii=False) for id, text in texts.items()]
     return write(path, "\n".join(lines) + "\n")
 
@@ -115,6 +118,20 @@ def test_lines_of_a_file_come_change_and_go(tmp_path: Path, open_library: Open) 
         "hill": HILL,
     }
     assert "하늘" not in " ".join(hit.passage.text for hit in assistant.search("하늘은 파랗다"))
+
+
+def test_a_file_that_is_not_one_of_lines_leaves_its_neighbours(tmp_path: Path, open_library: Open) -> None:
+    for name, text in {"x.txt": SKY, "x.txt#1.md": SEA, "x.txt#2.txt": HILL}.items():
+        write(tmp_path / "docs" / name, text)
+    assistant = open_library()
+    assistant.add(tmp_path / "docs", collection="notes")
+    report = assistant.add(write(tmp_path / "docs" / "x.txt", "하늘은 검다."), collection="notes")
+    assert (len(report.added), report.failed) == (1, ())
+    assert {info.name: assistant.document(info.id).text for info in assistant.documents()} == {
+        "x.txt": "하늘은 검다.",
+        "x.txt#1.md": SEA,
+        "x.txt#2.txt": HILL,
+    }
 
 
 def test_id_of_another_source_is_refused_and_harms_nothing(tmp_path: Path, open_library: Open) -> None:
@@ -202,6 +219,24 @@ def test_nothing_shared_is_declined(tmp_path: Path, open_library: Open) -> None:
     assert answer.nearest.quote == SKY
 
 
+def test_answer_is_looked_for_in_eight_passages(tmp_path: Path, open_library: Open) -> None:
+    assistant = open_library()
+    rest = [
+        "산이 높다.",
+        "강이 길다.",
+        "들이 넓다.",
+        "별이 멀다.",
+        "꽃이 붉다.",
+        "눈이 희다.",
+        "밤이 깊다.",
+        "새가 난다.",
+    ]
+    assistant.add(write_lines(tmp_path / "s.jsonl", {f"d{n}": text for n, text in enumerate([SKY, SEA, *rest])}))
+    assert len(assistant.search("하늘은 파랗다")) == 10
+    answer = assistant.ask("하늘은 파랗다?")
+    assert (answer.text, len(answer.hits)) == (SKY, 8)
+
+
 def test_empty_library_has_no_documents_to_say(open_library: Open) -> None:
     answer = open_library().ask("하늘은 무슨 색?")
     assert (answer.answered, answer.reason, answer.nearest) == (False, "no_documents", None)
@@ -286,6 +321,24 @@ def test_library_of_another_model_is_refused_until_rebuilt(tmp_path: Path, open_
         open_library(embedder=words("first")).search("하늘")
 
 
+def test_documents_are_not_added_to_what_another_program_rebuilt_with_another_model(
+    tmp_path: Path, open_library: Open
+) -> None:
+    mine, theirs = open_library(embedder=words("first")), open_library(embedder=words("second"))
+    mine.add(write(tmp_path / "하늘.txt", SKY))
+
+    def rebuild_meanwhile(progress: Progress) -> None:
+        if progress.stage == "embed":
+            theirs.rebuild()
+
+    with pytest.raises(ModelMismatchError):
+        mine.add(write(tmp_path / "바다.txt", SEA), on_progress=rebuild_meanwhile)
+    assert texts(theirs) == [SKY]
+    assert theirs.verify() == []
+    assert theirs.add(tmp_path / "바다.txt").failed == ()
+    assert theirs.search("바다는 깊다", 1)[0].passage.text == SEA
+
+
 def test_rebuild_does_not_overwrite_what_another_program_added(
     tmp_path: Path, open_library: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +384,93 @@ def test_seeds_that_come_later_are_still_put_in(tmp_path: Path, open_library: Op
     assert len(assistant.ensure_seeded(tmp_path / "seeds").failed) == 1
     write(tmp_path / "seeds" / "하늘.txt", SKY)
     assert len(assistant.ensure_seeded(tmp_path / "seeds").added) == 1
+
+
+def killed_at(done: int) -> Callable[[Progress], None]:
+    """Stops, as a kill would, when the file of this number is next."""
+
+    def stop(progress: Progress) -> None:
+        if (progress.stage, progress.done) == ("load", done):
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_seeding_that_was_killed_between_two_files_is_completed(tmp_path: Path, open_library: Open, own: bool) -> None:
+    for name, text in {"1.txt": SKY, "2.txt": SEA, "3.txt": HILL}.items():
+        write(tmp_path / "seeds" / name, text)
+    first = open_library()
+    with pytest.raises(KeyboardInterrupt):
+        first.ensure_seeded(tmp_path / "seeds", on_progress=killed_at(2))
+    assert texts(first) == [SKY]
+    if own:  # what is added in between does not stop it
+        first.add(write(tmp_path / "강.txt", "강은 길다."))
+    report = open_library().ensure_seeded(tmp_path / "seeds")
+    assert (len(report.added), len(report.unchanged)) == (2, 1)
+    assert sorted(texts(first)) == sorted([SKY, SEA, HILL, *["강은 길다."] * own])
+    assert open_library().ensure_seeded(tmp_path / "seeds") == AddReport()
+
+
+def test_seeding_that_was_killed_after_the_last_file_is_done(
+    tmp_path: Path, open_library: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "seeds" / "하늘.txt", SKY)
+    assistant = open_library()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Store, "mark_seeded", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        assistant.ensure_seeded(tmp_path / "seeds")
+    (id,) = assistant.ensure_seeded(tmp_path / "seeds").unchanged
+    assistant.remove(id)
+    assert assistant.ensure_seeded(tmp_path / "seeds") == AddReport()
+    assert assistant.documents() == []
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, morphology: Morphology) -> Iterator[Open]:
+    """A fresh clone to stand in, with ``seeds/``; opens libraries as the README does."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "seeds" / "하늘.txt", SKY)
+    with ExitStack() as stack:
+        yield lambda path="index": stack.enter_context(
+            Assistant.open(path, embedder=WordEmbedder(), morphology=morphology)
+        )
+
+
+def test_three_lines_of_the_readme_find_something(clone: Open) -> None:
+    assistant = clone()
+    hits = assistant.search("하늘은 무슨 색?", k=5)
+    assert [hit.passage.text for hit in hits] == [SKY]
+    assert [(info.collection, info.name) for info in assistant.documents()] == [("seeds", "하늘.txt")]
+
+
+def test_asking_a_fresh_clone_is_answered_by_the_seeds(clone: Open) -> None:
+    assistant = clone()
+    assert assistant.ask("하늘은 파랗다?").text == SKY
+    assistant.remove(assistant.documents()[0].id)
+    assert assistant.ask("하늘은 파랗다?").reason == "no_documents"  # removed is removed
+    assert clone().search("하늘은 파랗다?") == []
+
+
+def test_other_libraries_are_not_filled_by_asking(clone: Open, tmp_path: Path) -> None:
+    for path in ("mine", tmp_path / "else" / "index"):
+        assert clone(path).search("하늘은 파랗다?") == []
+        assert clone(path).ask("하늘은 파랗다?").reason == "no_documents"
+
+
+def test_library_of_ones_own_is_not_filled_by_asking(clone: Open, tmp_path: Path) -> None:
+    assistant = clone()
+    assistant.add(write(tmp_path / "바다.txt", SEA))
+    assert [hit.passage.text for hit in assistant.search("하늘은 파랗다?")] == [SEA]
+    assert texts(assistant) == [SEA]
+
+
+def test_question_that_cannot_be_asked_fills_nothing(clone: Open) -> None:
+    assistant = clone()
+    for call in (assistant.ask, assistant.search):
+        with pytest.raises(EmptyQuestionError):
+            call("?")
+    assert assistant.documents() == []
 
 
 # Several at once

@@ -16,6 +16,7 @@ HISTORY = [Turn("user", FIRST), Turn("assistant", "내년 봄에 놓인다.")]
     "question",
     [
         "그럼 공사비는?",  # one noun: it says too little
+        "배터리 용량은?",  # two: still too little
         "왜?",
         "누가 그래?",
         "그건 어디에 놓이나요?",

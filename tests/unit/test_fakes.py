@@ -19,7 +19,8 @@ def test_a_text_without_words_points_along_the_last_direction() -> None:
     assert WordEmbedder(3).embed_queries([" "]).tolist() == [[0, 0, 1]]
 
 
-def test_a_span_is_embedded_as_a_text_of_its_own() -> None:
+def test_passages_have_the_vectors_of_questions() -> None:
     embedder = WordEmbedder()
-    ((_, spans),) = embedder.embed_passages(["a b"], [[(2, 3), (0, 1)]])
-    assert np.array_equal(spans, embedder.embed_queries(["b", "a"]))
+    ab, b = embedder.embed_passages(["a b", "b"])
+    assert float(ab @ b) == pytest.approx(1 / np.sqrt(2))
+    assert np.array_equal(np.stack([b, ab]), embedder.embed_queries(["b", "a b"]))

@@ -19,7 +19,7 @@ import pytest
 from rag import Assistant, Hit
 from rag.fakes import WordEmbedder
 from rag.indexes import LEFTOVER_AGE
-from rag.interfaces import EmbeddedPassage, Spans
+from rag.interfaces import Vectors
 from rag.store import FILE_NAME, Store
 
 Open = Callable[..., Assistant]
@@ -29,7 +29,7 @@ TEXTS = {"하늘.txt": "하늘은 파랗다.", "바다.txt": "바다는 깊다."
 class QueriesOnly(WordEmbedder):
     """Once everything is indexed nothing may be embedded but questions."""
 
-    def embed_passages(self, texts: Sequence[str], spans: Sequence[Spans]) -> list[EmbeddedPassage]:
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
         raise AssertionError("passages were embedded again")
 
 

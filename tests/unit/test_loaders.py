@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import threading
 import unicodedata
 from pathlib import Path
 
@@ -84,6 +85,10 @@ def test_decomposed_syllables_are_composed_and_spans_count_them_so() -> None:
     assert document.text == "# 한 글\n## 둘\n"
     assert document.marks == (Mark(0, "한 글"), Mark(6, "둘"))
     assert document.text[6:10] == "## 둘"
+
+
+def test_nothing_but_the_composition_is_changed() -> None:
+    assert text_of("㈜ ① Ａ ½ ㄱㅏ\u00a0ﬁ".encode()) == "㈜ ① Ａ ½ ㄱㅏ\u00a0ﬁ"
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"])))
@@ -302,9 +307,14 @@ def test_size_limit_is_in_megabytes_and_inclusive(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_named_pipe_is_not_read(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.txt")  # with no writer, reading it would never return
+    pipe = tmp_path / "pipe.txt"
+    os.mkfifo(pipe)
+    # Without a writer, reading would never return: should that ever happen, one comes and goes after five seconds.
+    rescue = threading.Timer(5, lambda: os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)))
+    rescue.start()
     with pytest.raises(UnreadableFileError, match="not a file"):
-        load(tmp_path / "pipe.txt", name="pipe.txt", collection="c", max_mb=1)
+        load(pipe, name="pipe.txt", collection="c", max_mb=1)
+    rescue.cancel()
     with pytest.raises(NoDocumentsError):
         list(find_files(tmp_path))
 

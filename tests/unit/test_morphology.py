@@ -46,6 +46,11 @@ def test_verbs_meet_in_every_ending(morphology: Morphology) -> None:
     assert forms(morphology, "먹었다") == forms(morphology, "먹으면") == forms(morphology, "먹습니까") == ["먹"]
 
 
+def test_irregular_stems_are_content_too(morphology: Morphology) -> None:
+    assert forms(morphology, "날씨가 더웠다") == ["날씨", "덥"]
+    assert forms(morphology, "노래를 들었다") == ["노래", "듣"]
+
+
 @pytest.mark.parametrize(
     ("question", "rest"),
     [

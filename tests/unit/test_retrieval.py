@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 import pytest
 
-from rag.interfaces import EmbeddedPassage, Spans, Vectors
+from rag.interfaces import Vectors
 from rag.morphology import Morphology
 from rag.retrieval import HybridRetriever
 from rag.store import NewDocument, Store
@@ -30,7 +30,7 @@ class Compass:
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         return np.tile(np.array([1, 0], np.float32), (len(texts), 1))
 
-    def embed_passages(self, texts: Sequence[str], spans: Sequence[Spans]) -> list[EmbeddedPassage]:
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
         raise NotImplementedError
 
 
@@ -72,31 +72,74 @@ def at(cosine: float) -> Vector:
 # Fusion
 
 
-def test_fused_score_is_seven_tenths_meaning_and_three_tenths_words(store: Store, retriever: HybridRetriever) -> None:
-    fill(store, {"하늘": (at(1.0), "하늘"), "바다": (at(0.6), "바다"), "산": (at(0.0), "산")})
+def scores(retriever: HybridRetriever, question: str) -> dict[str, float]:
+    """Score by text, best first."""
+    return {hit.passage.text: hit.score for hit in retriever.search(question, 10)}
+
+
+# BM25 of one word that stands once in a passage of average length, over the word's own inverse document frequency: with
+# k1 = 1.5 and length 1 of 1 on average, 1 / (1 + 1.5).
+ONCE = 0.4
+
+
+def test_score_is_the_inner_product_and_a_share_of_the_words(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.85), "바다"), "산": (at(0.0), "산")})
     hits = retriever.search("바다", 10)
-    # Meaning, scaled: 1, .6, 0. Words, scaled: 0, 1, 0. So .7 * 1, .7 * .6 + .3 * 1, and 0.
-    assert [(hit.passage.text, round(hit.score, 4)) for hit in hits] == [("바다", 0.72), ("하늘", 0.7), ("산", 0.0)]
+    # .85 + .15 * .4 = .91, the inner products alone for the others.
+    assert [hit.passage.text for hit in hits] == ["바다", "하늘", "산"]
+    assert [hit.score for hit in hits] == pytest.approx([0.91, 0.9, 0.0], abs=1e-6)
     assert [dict(hit.ranks) for hit in hits] == [{"dense": 2, "lexical": 1}, {"dense": 1}, {"dense": 3}]
 
 
-def test_scores_are_scaled_between_the_best_and_the_worst(store: Store, retriever: HybridRetriever) -> None:
+def test_a_shared_word_outweighs_just_so_much_meaning(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.83), "바다"), "산": (at(0.0), "산")})
+    assert list(scores(retriever, "바다")) == ["하늘", "바다", "산"]  # .83 + .06 is less than .9
+
+
+def test_words_that_stand_nowhere_quieten_the_words(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.8), "바다"), "산": (at(0.0), "산")})
+    # ln(1 + (3 - df + .5) / (df + .5)): "바다" stands in one of three passages, "우주" in none.
+    sea, space = math.log(1 + 2.5 / 1.5), math.log(1 + 3.5 / 0.5)
+    assert scores(retriever, "바다 우주")["바다"] == pytest.approx(0.8 + 0.15 * ONCE * sea / (sea + space), abs=1e-6)
+    # Said twice it is still one word, of the question and of what could be shared.
+    assert scores(retriever, "바다 우주 바다") == scores(retriever, "바다 우주")
+
+
+def test_rarer_words_and_shorter_passages_count_more(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"갑": (at(0.5), "바다 하늘"), "을": (at(0.5), "바다 산 강 들"), "병": (at(0.5), "별 달 해")})
+    sea, sky = math.log(1 + 1.5 / 2.5), math.log(1 + 2.5 / 1.5)  # in two passages of three, and in one
+
+    def once(length: int) -> float:  # three morphemes on average; b = .75
+        return 1 / (1 + 1.5 * (0.25 + 0.75 * length / 3))
+
+    expected = {"갑": 0.5 + 0.15 * once(2), "을": 0.5 + 0.15 * once(4) * sea / (sea + sky), "병": 0.5}
+    found = scores(retriever, "바다 하늘")
+    assert list(found) == ["갑", "을", "병"]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_meaning_is_not_stretched_between_the_best_and_the_worst(store: Store, retriever: HybridRetriever) -> None:
     fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.85), "바다"), "산": (at(0.8), "산")})
-    assert [round(hit.score, 4) for hit in retriever.search("하늘", 10)] == [1.0, 0.35, 0.0]
+    found = scores(retriever, "하늘")
+    assert found == pytest.approx({"하늘": 0.9 + 0.15 * ONCE, "바다": 0.85, "산": 0.8}, abs=1e-6)
 
 
 def test_without_a_shared_word_meaning_speaks_alone(store: Store, retriever: HybridRetriever) -> None:
     fill(store, {"하늘": (at(0.0), "하늘"), "바다": (at(0.6), "바다"), "산": (at(1.0), "산")})
-    assert [(h.passage.text, round(h.score, 4)) for h in retriever.search("우주", 10)] == [
-        ("산", 1.0),
-        ("바다", 0.6),
-        ("하늘", 0.0),
-    ]
+    for question in ("우주", "왜?"):  # a word that stands nowhere, and none at all
+        found = scores(retriever, question)
+        assert list(found) == ["산", "바다", "하늘"]
+        assert found == pytest.approx({"산": 1, "바다": 0.6, "하늘": 0}, abs=1e-6)
+    assert retriever.find("왜?", 10).weights == {}
 
 
 def test_equals_come_in_the_order_they_were_added(store: Store, retriever: HybridRetriever) -> None:
     fill(store, {"다": (at(0.5), "산"), "나": (at(0.5), "바다"), "가": (at(0.5), "하늘")})
-    assert [(hit.passage.text, hit.score) for hit in retriever.search("우주", 10)] == [("다", 1), ("나", 1), ("가", 1)]
+    assert [(hit.passage.text, hit.score) for hit in retriever.search("우주", 10)] == [
+        ("다", 0.5),
+        ("나", 0.5),
+        ("가", 0.5),
+    ]
 
 
 def test_what_the_answer_is_chosen_by(store: Store, retriever: HybridRetriever) -> None:
@@ -117,6 +160,12 @@ def test_empty_library(retriever: HybridRetriever) -> None:
 def test_at_most_k(store: Store, retriever: HybridRetriever) -> None:
     fill(store, {name: (at(cosine), name) for name, cosine in [("하늘", 0.9), ("바다", 0.8), ("산", 0.7)]})
     assert [len(retriever.search("하늘", k)) for k in (1, 2, 3, 4)] == [1, 2, 3, 3]
+
+
+def test_more_than_an_arm_gives_as_a_rule(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {f"글 {n}": (at(0.99 - n / 1000), f"낱말{n}") for n in range(150)})
+    hits = retriever.search("우주", 120)
+    assert [hit.passage.text for hit in hits] == [f"글 {n}" for n in range(120)]
 
 
 # Near-equal passages

@@ -42,11 +42,12 @@ def test_running_again_changes_nothing(connection: sqlite3.Connection) -> None:
 
 def test_older_library_keeps_its_data(connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     ensure_schema(connection)
-    connection.execute("INSERT INTO document VALUES ('a', '제목', '글', 'sha', NULL, '[]', x'00')")
+    connection.execute("INSERT INTO document VALUES ('a', '제목', '글', 'sha', 'sha of 글', NULL, '[]', x'00')")
     monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, ADD_COLUMN))
     ensure_schema(connection)
     assert schema_version(connection) == len(MIGRATIONS) + 1
-    assert connection.execute("SELECT id, text, colour FROM document").fetchall() == [("a", "글", None)]
+    kept = connection.execute("SELECT id, text, sha256, text_sha256, original, colour FROM document").fetchall()
+    assert kept == [("a", "글", "sha", "sha of 글", b"\0", None)]
 
 
 def test_failing_migration_leaves_no_trace_and_can_be_run_again(

@@ -21,6 +21,7 @@ from rag.errors import (
     LibraryCorruptError,
     LibraryMissingError,
     LibraryTooNewError,
+    ModelMismatchError,
     StorageError,
 )
 from rag.schema import MIGRATIONS
@@ -263,6 +264,21 @@ def test_passages_made_from_an_older_state_are_not_written(store: Store) -> None
     assert (len(store.keys()), store.model()) == (2, MODEL)
 
 
+def test_vectors_of_another_model_are_not_written_beside_those_there(tmp_path: Path, store: Store) -> None:
+    store.write([a_document()], model=MODEL)
+    second = Store.open(tmp_path)
+    second.replace_passages({"sky": a_document().passages}, model=("other", 2), generation=second.generation())
+    before = store.generation()
+    for model in (MODEL, ("other", 3)):
+        with pytest.raises(ModelMismatchError) as refused:
+            store.write([a_document("sea", "바다", "sea.txt")], model=model)
+        assert (refused.value.fields["stored"], refused.value.fields["current"]) == ("other", model[0])
+    assert (texts(store), store.model(), store.generation()) == ({"sky": SKY}, ("other", 2), before)
+    store.write([a_document("sea", "바다", "sea.txt")], model=("other", 2))
+    assert store.count() == 2
+    second.close()
+
+
 # Trouble
 
 
@@ -342,6 +358,14 @@ def test_tampering_is_reported(store: Store, other: sqlite3.Connection, statemen
     store.write([a_document()], model=MODEL)
     other.execute(statement)  # foreign keys are off in this connection
     assert problem in " / ".join(store.problems())
+
+
+def test_altered_text_is_reported_though_all_else_agrees(store: Store, other: sqlite3.Connection) -> None:
+    store.write([a_document(), a_document("sea", "바다", "sea.txt")], model=MODEL)
+    # As long as before, so every span still fits; the original bytes are as they were.
+    other.execute("UPDATE document SET text = replace(text, '파랗다', '빨갛다') WHERE id = 'sky'")
+    assert texts(store) == {"sky": SKY.replace("파랗다", "빨갛다"), "sea": "바다"}
+    assert store.problems() == ["sky: the text is not the one that was added"]
 
 
 def test_damaged_row_is_called_damage_when_read(store: Store, other: sqlite3.Connection) -> None:

@@ -1,0 +1,79 @@
+"""Passages and their sentences, embedded together, each with its own vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rag.fakes import WordEmbedder
+from rag.indexing import BATCH, index_documents
+from rag.interfaces import Vectors
+from rag.morphology import Morphology
+from rag.types import Document, Progress
+
+
+class Recorder(WordEmbedder):
+    """Notes what it was asked to embed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[list[str]] = []
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        self.calls.append(list(texts))
+        return super().embed_passages(texts)
+
+
+def document(id: str, text: str) -> Document:
+    return Document(id, id, text, "sha", "c", id)
+
+
+TWO, ONE, THREE = (
+    "하늘은 파랗다. 바다는 깊다.",
+    "산은 높다.",
+    "강은 길다. 들은 넓다. 별은 멀다.",
+)
+
+
+def test_passages_and_sentences_are_embedded_in_one_call(morphology: Morphology) -> None:
+    embedder = Recorder()
+    list(index_documents([document(t, t) for t in (TWO, ONE, THREE)], morphology, embedder, chunk_size=300))
+    (texts,) = embedder.calls
+    assert sorted(texts) == sorted(
+        [TWO, ONE, THREE, "하늘은 파랗다.", "바다는 깊다.", "강은 길다.", "들은 넓다.", "별은 멀다."]
+    )  # and ONE, a sentence that is its whole passage, once
+
+
+def test_every_row_is_of_its_own_text(morphology: Morphology) -> None:
+    embedder = WordEmbedder()
+    documents = [document(text, text) for text in (ONE, TWO, ONE + " ", THREE)]
+    for given, (back, passages) in zip(
+        documents, index_documents(documents, morphology, embedder, chunk_size=300), strict=True
+    ):
+        (indexed,) = passages
+        assert (back, indexed.passage.document) == (given, given.id)
+        texts = [given.text[s.start : s.end] for s in indexed.sentences]
+        assert " ".join(texts) == given.text.strip() == indexed.passage.text
+        assert np.array_equal(indexed.vector, embedder.embed_queries([indexed.passage.text])[0])
+        assert indexed.sentence_vectors.dtype == np.float16
+        assert np.array_equal(indexed.sentence_vectors, embedder.embed_queries(texts).astype(np.float16))
+
+
+def test_documents_of_many_passages_and_of_one_share_batches(morphology: Morphology) -> None:
+    embedder, told = Recorder(), list[Progress]()
+    long = "\n\n".join(f"{n}번째 하늘은 파랗다. {n}번째 바다는 깊다." for n in range(BATCH))
+    documents = [document("first", ONE), document("long", long), document("last", THREE)]
+    indexed = {
+        given.id: passages
+        for given, passages in index_documents(documents, morphology, embedder, chunk_size=30, on_progress=told.append)
+    }
+    assert {id: len(passages) for id, passages in indexed.items()} == {"first": 1, "long": BATCH, "last": 1}
+    assert [(progress.done, progress.total) for progress in told] == [(BATCH, BATCH + 2), (BATCH + 2, BATCH + 2)]
+    # One text for "first", three for each of the long one's passages: 63 in the first batch, one in the second.
+    assert [len(call) for call in embedder.calls] == [1 + 63 * 3, 3 + 4]
+    for n, passage in enumerate(indexed["long"]):
+        texts = [f"{n}번째 하늘은 파랗다.", f"{n}번째 바다는 깊다."]
+        assert passage.passage.text == " ".join(texts)
+        assert np.array_equal(passage.vector, embedder.embed_queries([passage.passage.text])[0])
+        assert np.array_equal(passage.sentence_vectors, embedder.embed_queries(texts).astype(np.float16))

@@ -1,1 +1,0 @@
-"""Training what the package ships. Nothing here is imported by ``rag``."""
