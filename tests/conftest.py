@@ -35,6 +35,11 @@ def embedder() -> SentenceEmbedder:
     return SentenceEmbedder.open(Settings())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright leaves an event loop running in this thread, which other tests must not meet."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """In CI every tool is there, so a test that skips there has stopped testing."""
     skipped = len(terminalreporter.stats.get("skipped", []))
