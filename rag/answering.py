@@ -24,6 +24,7 @@ from rag.types import Answer, Citation, Document, Found, IndexedPassage, Sentenc
 
 CITATIONS = 3
 WORDS_WEIGHT = 0.06
+TELLING = 2  # different content morphemes
 USUAL_LENGTH = 15  # content morphemes of a sentence of news
 SAME = 0.8  # share of the morphemes of two sentences, taken together, that makes the lower one a repetition
 
@@ -77,7 +78,7 @@ class ExtractiveAnswerer:
         cosine, coverage = evidence(found)
         decline = self._decline[0 if _is_korean(question) else 1]
         confidence = decline.confidence(cosine, coverage)
-        ranked = _without_repetition(_rank(found))
+        ranked = _without_repetition(_without_titles(_rank(found), documents))
         citations = verify((_cite(c, documents[c.passage.passage.document]) for c in ranked[:CITATIONS]), documents)
         answered = confidence >= decline.threshold and bool(citations)
         return Answer(
@@ -94,11 +95,17 @@ class ExtractiveAnswerer:
 
 def evidence(found: Found) -> tuple[float, float]:
     """What speaks for the passages: the highest inner product of one or its sentences, and of the words in one the share."""
-    rows = [np.vstack([p.vector, p.sentence_vectors.astype(np.float32)]) for p in found.passages]
-    cosine = float((np.vstack(rows) @ found.vector).max())
+    rows = [p.vector for p in found.passages]
+    rows += [p.sentence_vectors[i].astype(np.float32) for p in found.passages for i in _telling(p)]
+    cosine = float((np.stack(rows) @ found.vector).max())
     total = sum(found.weights.values())
     held = [sum(found.weights.get(form, 0.0) for form in set(p.morphemes)) for p in found.passages]
     return cosine, max(held) / total if total else 0.0
+
+
+def _telling(passage: IndexedPassage) -> list[int]:
+    """The sentences that tell something. A lone word, such as a greeting, is near to every short question."""
+    return [i for i, sentence in enumerate(passage.sentences) if len(set(sentence.morphemes)) >= TELLING]
 
 
 def _is_korean(question: str) -> bool:
@@ -107,7 +114,9 @@ def _is_korean(question: str) -> bool:
 
 def _rank(found: Found) -> list[_Candidate]:
     """The sentences of the passages, best first."""
-    pairs = [(i, j) for i, passage in enumerate(found.passages) for j in range(len(passage.sentences))]
+    pairs = [(i, j) for i, passage in enumerate(found.passages) for j in _telling(passage)]
+    if not pairs:
+        pairs = [(i, j) for i, passage in enumerate(found.passages) for j in range(len(passage.sentences))]
     total = sum(found.weights.values()) or 1.0
     scores = np.array(
         [
@@ -129,6 +138,16 @@ def _shared(sentence: Sentence, weights: Mapping[str, float]) -> float:
     """Rarity of the question's words that the sentence holds, less the longer it is (as BM25 with b = .25 does)."""
     length = 0.8 + 0.2 * len(sentence.morphemes) / USUAL_LENGTH
     return sum(weights.get(form, 0.0) for form in set(sentence.morphemes)) / length
+
+
+def _without_titles(ranked: list[_Candidate], documents: Mapping[str, Document]) -> list[_Candidate]:
+    """Leave out a document's title, near to every question about it, if there is anything else: it is shown anyway."""
+
+    def is_title(candidate: _Candidate) -> bool:
+        document = documents[candidate.passage.passage.document]
+        return document.text[candidate.sentence.start : candidate.sentence.end].strip() == document.title
+
+    return [candidate for candidate in ranked if not is_title(candidate)] or ranked
 
 
 def _without_repetition(ranked: Sequence[_Candidate]) -> list[_Candidate]:

@@ -6,25 +6,26 @@ Opening reads nothing but the library file. The models load when first needed, s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.adding import Adding, OnProgress, Paths, storable
 from rag.errors import (
-    DocumentError,
     DocumentNotFoundError,
-    DuplicateIdError,
     EmptyQuestionError,
+    HistoryTooLongError,
+    LibraryCorruptError,
     ModelMismatchError,
     QuestionTooLongError,
 )
 from rag.interfaces import Embedder
 from rag.settings import Settings
 from rag.store import NewDocument, Store
-from rag.types import AddReport, Answer, Document, DocumentInfo, Failure, Found, Hit, IndexedPassage, Progress, Turn
+from rag.types import AddReport, Answer, Document, DocumentInfo, Found, Hit, IndexedPassage, Progress, Turn
 
 if TYPE_CHECKING:
     from rag.answering import ExtractiveAnswerer
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
     from rag.retrieval import HybridRetriever
 
 DEFAULT_INDEX = Path("index")
+SEEDS_MARKER = "NOTICE"  # says where the sample documents come from; without it a folder "seeds" is somebody's own
+FIND_TRIES = 3
 PASSAGES_READ = 8  # the answer is looked for in this many
 WRITTEN_AT_ONCE = 256  # passages a transaction, or one document's
-OnProgress = Callable[[Progress], None]
 
 
 class Assistant:
@@ -97,23 +99,24 @@ class Assistant:
 
         Raises:
             QuestionError: the question is empty or too long.
+            HistoryError: the last question before it is too long.
             LibraryError, ModelError: the library or the model cannot be used.
 
         """
-        from rag.conversation import search_question
+        from rag.conversation import context_of
         from rag.retrieval import Stopwatch
 
-        question = self._ready_for(question)
+        question = self._ready_for(question, history)
         assert self._answerer and self._morphology
         watch = Stopwatch()
-        searched = _whole(search_question(question, history, self._morphology))
+        context = _whole(context_of(question, history, self._morphology))
         watch.lap("conversation")
-        found, documents = self._find(searched)
+        found, documents = self._find(question, context)
         watch.lap("retrieval")
-        answer = self._answerer.answer(searched, found, documents)
+        answer = self._answerer.answer(question, found, documents)
         watch.lap("answering")
         stages = {"conversation": watch.laps["conversation"], **found.timings_ms, "answering": watch.laps["answering"]}
-        return replace(answer, question=question, timings_ms={**stages, "total": sum(watch.laps.values())})
+        return replace(answer, timings_ms={**stages, "total": sum(watch.laps.values())})
 
     def search(self, question: str, k: int = 10) -> list[Hit]:
         """The at most ``k`` best passages, best first.
@@ -130,32 +133,36 @@ class Assistant:
         assert self._retriever
         return self._retriever.search(question, k)
 
-    def check(self, question: str) -> str:
+    def check(self, question: str, history: Sequence[Turn] = ()) -> str:
         """The question without white space around it, if it can be asked.
 
         Raises:
             QuestionError: it is empty or too long.
+            HistoryError: the last question before it is too long.
 
         """
         if not any(character.isalnum() for character in question):
             raise EmptyQuestionError
         if len(question) > self.settings.max_question:
             raise QuestionTooLongError(length=len(question), limit=self.settings.max_question)
+        last = next((turn.content for turn in reversed(history) if turn.role == "user"), "")
+        if len(last) > self.settings.max_question:
+            raise HistoryTooLongError(length=len(last), limit=self.settings.max_question)
         return _whole(question.strip())
 
-    def _ready_for(self, question: str) -> str:
+    def _ready_for(self, question: str, history: Sequence[Turn] = ()) -> str:
         """Check the question, fill a default library that was never seeded, load the models."""
-        question = self.check(question)
+        question = self.check(question, history)
         if (seeds := seeds_of(self._store.folder)) is not None:
             self.ensure_seeded(seeds)
         self.load()
         return question
 
-    def _find(self, question: str) -> tuple[Found, dict[str, Document]]:
+    def _find(self, question: str, context: str) -> tuple[Found, dict[str, Document]]:
         """What is found, and the documents it stands in. Searches again when they have changed in between."""
         assert self._retriever
-        while True:
-            found = self._retriever.find(question, PASSAGES_READ)
+        for _ in range(FIND_TRIES):
+            found = self._retriever.find(question, PASSAGES_READ, context=context)
             passages = [hit.passage for hit in found.hits]
             try:
                 documents = {id: self._store.document(id) for id in {passage.document for passage in passages}}
@@ -163,6 +170,8 @@ class Assistant:
                 continue
             if all(documents[p.document].text[p.start : p.end] == p.text for p in passages):
                 return found, documents
+        detail = "the documents keep changing or do not agree with their index"
+        raise LibraryCorruptError(path=self._store.folder, detail=detail)
 
     # Documents
 
@@ -177,75 +186,26 @@ class Assistant:
             DocumentNotFoundError: there is none of this id.
 
         """
-        return self._store.document(_storable(id))
+        return self._store.document(storable(id))
 
-    def add(
-        self,
-        paths: str | Path | Iterable[str | Path],
-        *,
-        collection: str | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> AddReport:
+    def add(self, paths: Paths, *, collection: str | None = None, on_progress: OnProgress | None = None) -> AddReport:
         """Add files, and the files of folders. What is there already stays; what has changed replaces its old self.
 
         A file is known by its collection and name: with ``collection`` the name is relative to the path given, without
-        it is the whole path. A file that cannot be used is reported and harms nothing.
+        it is the whole path. A file that cannot be used is reported and harms nothing, and so is the second of two
+        different files of one name.
 
         Raises:
             LibraryError, ModelError: the library or the model cannot be used; what was written before stays, whole.
 
         """
-        from rag.loaders import find_files, load
-
-        given = [paths] if isinstance(paths, str | Path) else list(paths)
-        added: list[str] = []
-        unchanged: list[str] = []
-        failed: list[Failure] = []
-        files: list[tuple[Path, Path]] = []
-        for path in map(Path, given):
-            try:
-                files += [(path if path.is_dir() else path.parent, file) for file in find_files(path)]
-            except DocumentError as error:
-                failed.append(Failure(str(path), error.message(self.settings.language)))
         with self._writing:
-            for number, (root, file) in enumerate(files, 1):
-                _report(on_progress, Progress("load", number, len(files), file.name))
-                name = _storable(file.relative_to(root).as_posix() if collection else file.resolve().as_posix())
-                try:
-                    loaded = load(file, name=name, collection=collection or "files", max_mb=self.settings.max_file_mb)
-                    new = self._new_of(loaded, unchanged)
-                    added += self._write(new, on_progress)
-                    self._forget_lines(collection or "files", name, loaded)
-                except DocumentError as error:
-                    failed.append(Failure(str(file), error.message(self.settings.language)))
-            if added and self._retriever:
-                _report(on_progress, Progress("store", len(added), len(added)))
+            adding = Adding(self._store, self.settings, collection, lambda new: self._write(new, on_progress))
+            report = adding.add(paths, on_progress)
+            if report.added and self._retriever:
+                _report(on_progress, Progress("store", len(report.added), len(report.added)))
                 self._retriever.indexes.refresh()
-        return AddReport(tuple(added), tuple(unchanged), tuple(failed))
-
-    def _new_of(self, loaded: Sequence[LoadedDocument], unchanged: list[str]) -> list[LoadedDocument]:
-        """Those that are not in the library yet. The others are noted as unchanged, under one more source if need be."""
-        new = []
-        same = []
-        known = {info.id for info in self._store.documents()}
-        for item in loaded:
-            document = item.document
-            if document.id not in known:
-                new.append(item)
-                continue
-            stored = self._store.document(document.id)
-            if stored.sha256 != document.sha256:
-                held = self._store.source(document.collection, document.name)
-                if held is None or held[0] != document.id:
-                    raise DuplicateIdError(path=document.name, id=document.id, other=stored.name)
-                new.append(item)
-                continue
-            same.append(document)
-        for document in same:  # a conflict above must leave all as it is
-            if self._store.source(document.collection, document.name) != (document.id, document.sha256):
-                self._store.link(document.collection, document.name, document.id)
-            unchanged.append(document.id)
-        return new
+        return report
 
     def _write(self, new: Sequence[LoadedDocument], on_progress: OnProgress | None) -> list[str]:
         if not new:
@@ -270,12 +230,6 @@ class Assistant:
         size = self.settings.chunk_size
         return index_documents(documents, self._morphology, self._embedder, chunk_size=size, on_progress=on_progress)
 
-    def _forget_lines(self, collection: str, name: str, loaded: Sequence[LoadedDocument]) -> None:
-        """Lines that a JSONL file no longer has go with it: the file is the source."""
-        gone = self._store.sources_below(collection, f"{name}#") - {item.document.name for item in loaded}
-        if gone and all(item.document.name.startswith(f"{name}#") for item in loaded):  # else it is no file of lines
-            self._store.unlink(collection, sorted(gone))
-
     def remove(self, id: str) -> None:
         """Remove a document from the library. The file it came from is not touched.
 
@@ -284,7 +238,7 @@ class Assistant:
 
         """
         with self._writing:
-            self._store.remove(_storable(id))
+            self._store.remove(storable(id))
 
     def ensure_seeded(self, seeds: str | Path, *, on_progress: OnProgress | None = None) -> AddReport:
         """Put the documents of the folder ``seeds`` into a library that never had any. Does nothing the second time."""
@@ -372,9 +326,13 @@ class Assistant:
 
 
 def seeds_of(index: Path) -> Path | None:
-    """The folder of the documents that a library begins with: ``seeds/`` beside the default one, none for another."""
+    """The folder of the documents that a library begins with: ``seeds/`` beside the default one, none for another.
+
+    It must hold the file ``NOTICE``, as this project's does: other projects have folders of this name too, and their
+    files are nobody's documents.
+    """
     seeds = index.parent / "seeds"
-    return seeds if index == DEFAULT_INDEX and seeds.is_dir() else None
+    return seeds if index == DEFAULT_INDEX and (seeds / SEEDS_MARKER).is_file() else None
 
 
 def _loaded_morphology(given: Morphology | None) -> Morphology:
@@ -388,11 +346,6 @@ def _loaded_morphology(given: Morphology | None) -> Morphology:
 def _whole(text: str) -> str:
     """The text without half characters (surrogates), which is what a shell's bytes that are no UTF-8 turn into."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _storable(name: str) -> str:
-    """As ``_whole``, for names, which must stay different from each other."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _report(on_progress: OnProgress | None, progress: Progress) -> None:

@@ -6,78 +6,108 @@ Exit status: 0 done (declining to answer is done), 1 an error of the user's, in 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any
 
+from rag.adding import unusable
 from rag.assistant import DEFAULT_INDEX, Assistant, seeds_of
-from rag.errors import GeungeoError, HistoryError, Language, LibraryCorruptError
+from rag.errors import (
+    GeungeoError,
+    HistoryError,
+    Language,
+    LibraryCorruptError,
+    LibraryMissingError,
+    OutputError,
+    one_line,
+)
+from rag.options import language_of, parser_of, text
 from rag.settings import Settings
 from rag.types import AddReport, Answer, Progress, Turn
 
-_TEXTS: dict[str, tuple[str, str]] = {
-    "description": (
-        "문서에서 답을 찾아 원문 그대로, 자리와 함께 보여 줍니다.",
-        "Answers questions from your documents, in their own words, with the place.",
-    ),
-    "index": ("색인 폴더 (기본값: index)", "folder of the library (default: index)"),
-    "lang": ("메시지의 언어", "language of messages"),
-    "json": ("결과를 JSON으로", "print the result as JSON"),
-    "ask": ("질문하기", "ask a question"),
-    "search": ("관련 있는 대목 찾기", "find passages"),
-    "add": ("파일이나 폴더의 문서 넣기", "add documents from files and folders"),
-    "list": ("문서 목록", "list the documents"),
-    "show": ("문서의 글 보기", "print a document's text"),
-    "remove": ("문서 지우기 (원본 파일은 그대로)", "remove a document (its file is not touched)"),
-    "verify": ("색인에 이상이 없는지 확인", "check the library"),
-    "rebuild": ("모든 문서를 다시 나누고 임베딩하기", "split and embed all documents again"),
-    "history": ('이전 대화 JSON 파일: [{"role", "content"}]', 'JSON file of earlier turns: [{"role", "content"}]'),
-    "k": ("대목 수 (기본값: 10)", "number of passages (default: 10)"),
-    "collection": ("문서를 넣을 모음의 이름", "name of the collection to add to"),
-    "declined": ("문서에 답이 없습니다.", "The documents do not say."),
-    "nearest": ("가장 가까운 대목 (답이 아님)", "nearest passage (not an answer)"),
-    "empty": (
-        "문서가 없습니다. `rag add 경로`로 넣어 주세요.",
-        "There are no documents. Add some with `rag add PATH`.",
-    ),
-    "sound": ("이상이 없습니다.", "The library is sound."),
-    "removed": ("지웠습니다: {id}", "Removed: {id}"),
-    "added": ("넣은 문서 {added}개, 이미 있는 문서 {unchanged}개", "{added} added, {unchanged} already there"),
-    "rebuilt": ("문서 {count}개를 다시 만들었습니다.", "{count} documents rebuilt."),
-    "progress_model": ("모델을 불러오는 중", "loading the model"),
-    "progress_load": ("파일을 읽는 중", "reading files"),
-    "progress_embed": ("문서를 색인하는 중", "indexing documents"),
-    "progress_store": ("저장하는 중", "saving"),
-    "interrupted": ("멈췄습니다.", "Interrupted."),
-}
+NAMES_SHOWN = 10  # of files that failed, in one line
+STDIN_LIMIT = 10_000_000  # characters; more is no question, and may have no end
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    language = _language(argv)
-    options = _parser(language).parse_args(argv, argparse.Namespace(index=DEFAULT_INDEX, json=False))
-    # A terminal that cannot show a character must not be a reason to fail.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
-    command = cast("Callable[[_Command], int]", options.run)
+    language = language_of(argv)
     try:
-        return command(_Command(options, language))
+        try:
+            return _run(argv, language)
+        finally:
+            _flush()  # what is left for the interpreter's end fails there, with its own complaint
+    except OutputError as error:
+        _leave_stdout()
+        return _fail(error.message(language))
     except GeungeoError as error:
         return _fail(error.message(language))
     except KeyboardInterrupt:
-        return _fail(_text("interrupted", language))
+        return _fail(text("interrupted", language))
     except BrokenPipeError:  # `rag ... | head`
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 0
+
+
+def _run(argv: Sequence[str], language: Language) -> int:
+    # A terminal that cannot show a character must not be a reason to fail. Before parsing: usage may be Korean.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    with _output():  # of --help
+        options = parser_of(language).parse_args(argv, argparse.Namespace(index=DEFAULT_INDEX, json=False))
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr, format="%(levelname)s: %(message)s")
+    return _COMMANDS[options.command](_Command(options, language))
+
+
+def _write(shown: str) -> None:
+    """To stdout, at once."""
+    if sys.stdout is None:  # `rag ... >&-`
+        raise OutputError(detail=os.strerror(errno.EBADF))
+    with _output():
+        sys.stdout.write(shown)
+    _flush()
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        with _output():
+            sys.stdout.flush()
+
+
+@contextmanager
+def _output() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(detail=error.strerror or error) from error
+
+
+def _leave_stdout() -> None:
+    """Let what could not be written go nowhere, or the interpreter would try again at its end."""
+    with suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(shown: str) -> None:
+    """To stderr. Where that cannot be written, nothing can be told, which is no reason to stop."""
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(shown)
+        sys.stderr.flush()
+
+
+def _fail(line: str) -> int:
+    _tell(line + "\n")
+    return 1
 
 
 class _Command:
@@ -88,20 +118,33 @@ class _Command:
         self.language = language
         self.index: Path = options.index
         self._drawn = False
+        self._before, self._files, self._tenth = 0, 1, -1  # files done, all files, tenths told
 
     def text(self, key: str, **fields: object) -> str:
-        return _text(key, self.language).format(**fields)
+        return text(key, self.language, **fields)
+
+    def settings(self) -> Settings:
+        return Settings.from_environment(language=self.language)
+
+    def question(self) -> str:
+        """The question given, or read from stdin: an argument holds no more than the system lets it."""
+        given: str = self.options.question
+        if given != "-" or sys.stdin is None:
+            return given
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")
+        return sys.stdin.read(STDIN_LIMIT).strip()
 
     def open(self, *, create: bool = False) -> Assistant:
-        return Assistant.open(self.index, settings=Settings.from_environment(language=self.language), create=create)
+        return Assistant.open(self.index, settings=self.settings(), create=create)
 
-    def open_filled(self, question: str | None = None) -> Assistant:
+    def open_filled(self, question: str | None = None, history: Sequence[Turn] = ()) -> Assistant:
         """The library; the default one begins with the documents in ``seeds/``. A bad question is told before that."""
         seeds = seeds_of(self.index)
         assistant = self.open(create=seeds is not None)
         try:
             if question is not None:
-                assistant.check(question)
+                assistant.check(question, history)
             if seeds is not None:
                 assistant.ensure_seeded(seeds, on_progress=self.progress)
                 self.end_progress()
@@ -111,40 +154,53 @@ class _Command:
         return assistant
 
     def out(self, value: dict[str, Any], human: Callable[[], str]) -> None:
-        shown = json.dumps(value, ensure_ascii=False) if self.options.json else human()
-        sys.stdout.write(shown + "\n")
-        sys.stdout.flush()
+        _write((json.dumps(value, ensure_ascii=False) if self.options.json else human()) + "\n")
 
     def progress(self, progress: Progress) -> None:
         if progress.stage == "model" and progress.done:
             return
         count = f" {progress.done}/{progress.total}" if progress.stage != "model" else ""
         line = f"{self.text(f'progress_{progress.stage}')}{count} {progress.detail[:40]}"
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{line}")
+        if sys.stderr is not None and sys.stderr.isatty():
+            _tell(f"\r\033[K{line}")
             self._drawn = True
-        elif progress.stage != "load" and progress.done in {0, progress.total}:
-            sys.stderr.write(line + "\n")  # in a log file, a line a stage
-        sys.stderr.flush()
+        elif self._is_due(progress):  # in a log file, a line every tenth of the whole
+            _tell(line + "\n")
+
+    def _is_due(self, progress: Progress) -> bool:
+        """Whether another tenth of all files is done, each of which is embedded by itself."""
+        if progress.stage in ("model", "store"):
+            return True
+        part = 0.0
+        if progress.stage == "load":
+            self._before, self._files = progress.done - 1, progress.total
+        else:
+            part = progress.done / max(progress.total, 1)
+        tenth = int(10 * (self._before + part) / self._files)
+        if tenth <= self._tenth or (progress.stage, tenth) == ("load", 0):
+            return False
+        self._tenth = tenth
+        return True
 
     def end_progress(self) -> None:
         if self._drawn:
-            sys.stderr.write("\r\033[K")
+            _tell("\r\033[K")
             self._drawn = False
 
 
 def _ask(command: _Command) -> int:
-    options = command.options
-    history = _read_history(options.history) if options.history else ()
-    with command.open_filled(options.question) as assistant:
-        answer = assistant.ask(options.question, history)
+    question = command.question()
+    history = _read_history(command.options.history) if command.options.history else ()
+    with command.open_filled(question, history) as assistant:
+        answer = assistant.ask(question, history)
     command.out(answer.to_dict(), lambda: _answer_as_text(answer, command))
     return 0
 
 
 def _search(command: _Command) -> int:
-    with command.open_filled(command.options.question) as assistant:
-        hits = assistant.search(command.options.question, command.options.k)
+    question = command.question()
+    with command.open_filled(question) as assistant:
+        hits = assistant.search(question, command.options.k)
     command.out(
         {"hits": [hit.to_dict() for hit in hits]},
         lambda: "\n\n".join(
@@ -156,18 +212,29 @@ def _search(command: _Command) -> int:
 
 
 def _add(command: _Command) -> int:
-    with command.open(create=True) as assistant:
-        report = assistant.add(
-            command.options.paths, collection=command.options.collection, on_progress=command.progress
-        )
+    report = _added(command)
     command.end_progress()
     command.out(report.to_dict(), lambda: _added_as_text(report, command))
-    if report.failed and not command.options.json:
-        for failure in report.failed:
-            sys.stderr.write(failure.error + "\n")
-    elif report.failed:
-        sys.stderr.write(report.failed[0].error + "\n")
-    return 1 if report.failed else 0
+    if not report.failed:
+        return 0
+    if len(report.failed) == 1:
+        return _fail(report.failed[0].error)
+    names = ", ".join(one_line(failure.path) for failure in report.failed[:NAMES_SHOWN])
+    more = ", …" if len(report.failed) > NAMES_SHOWN else ""
+    return _fail(command.text("failed", count=len(report.failed), names=names + more))
+
+
+def _added(command: _Command) -> AddReport:
+    """Add what can be added. A library is made only when something can go into it."""
+    paths, collection = command.options.paths, command.options.collection
+    try:
+        assistant = command.open()
+    except LibraryMissingError:
+        if (report := unusable(paths, collection, command.settings())) is not None:
+            return report
+        assistant = command.open(create=True)
+    with assistant:
+        return assistant.add(paths, collection=collection, on_progress=command.progress)
 
 
 def _list(command: _Command) -> int:
@@ -205,9 +272,8 @@ def _verify(command: _Command) -> int:
     with command.open() as assistant:
         problems = assistant.verify()
         count = len(assistant.documents())
-    if problems and not command.options.json:
-        raise LibraryCorruptError(path=command.index, detail="; ".join(problems))
-    command.out({"ok": not problems, "documents": count, "problems": problems}, lambda: command.text("sound"))
+    if not problems or command.options.json:
+        command.out({"ok": not problems, "documents": count, "problems": problems}, lambda: command.text("sound"))
     if problems:
         raise LibraryCorruptError(path=command.index, detail="; ".join(problems))
     return 0
@@ -239,7 +305,11 @@ def _place(citation: Any) -> str:
 
 
 def _added_as_text(report: AddReport, command: _Command) -> str:
-    return command.text("added", added=len(report.added), unchanged=len(report.unchanged))
+    line = command.text("added", added=len(report.added), unchanged=len(report.unchanged))
+    if report.replaced:
+        line += command.text("replaced", replaced=len(report.replaced))
+    # A single failure is told on stderr, and needs no line of its own beside that.
+    return "\n".join([line, *(failure.error for failure in report.failed if len(report.failed) > 1)])
 
 
 def _read_history(path: Path) -> list[Turn]:
@@ -268,68 +338,13 @@ def _read_history(path: Path) -> list[Turn]:
     return [Turn(turn["role"], turn["content"]) for turn in turns]
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _parser(language: Language) -> argparse.ArgumentParser:
-    def text(key: str) -> str:
-        return _text(key, language)
-
-    common = _Parser(add_help=False)
-    common.add_argument("--index", type=Path, metavar="DIR", default=argparse.SUPPRESS, help=text("index"))
-    common.add_argument("--lang", choices=("ko", "en"), default=argparse.SUPPRESS, help=text("lang"))
-    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=text("json"))
-    parser: argparse.ArgumentParser = _Parser(prog="rag", description=text("description"), parents=[common])
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def add(name: str, run: Callable[[_Command], int]) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text(name), description=text(name), parents=[common])
-        command.set_defaults(run=run)
-        return command
-
-    ask = add("ask", _ask)
-    ask.add_argument("question")
-    ask.add_argument("--history", type=Path, metavar="FILE", help=text("history"))
-    search = add("search", _search)
-    search.add_argument("question")
-    search.add_argument("-k", type=_positive, default=10, help=text("k"))
-    adding = add("add", _add)
-    adding.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    adding.add_argument("--collection", metavar="NAME", help=text("collection"))
-    add("list", _list)
-    add("show", _show).add_argument("id")
-    add("remove", _remove).add_argument("id")
-    add("verify", _verify)
-    add("rebuild", _rebuild)
-    return parser
-
-
-def _positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _language(argv: Sequence[str]) -> Language:
-    """The language of messages, known before the options are parsed so that usage errors and help speak it too."""
-    for at, word in enumerate(argv):
-        value = word.removeprefix("--lang=") if word.startswith("--lang=") else None
-        if word == "--lang" and at + 1 < len(argv):
-            value = argv[at + 1]
-        if value in ("ko", "en"):
-            return cast("Language", value)
-    return Settings.from_environment().language
-
-
-def _text(key: str, language: Language) -> str:
-    korean, english = _TEXTS[key]
-    return english if language == "en" else korean
-
-
-def _fail(line: str) -> int:
-    sys.stderr.write(line + "\n")
-    return 1
+_COMMANDS: dict[str, Callable[[_Command], int]] = {
+    "ask": _ask,
+    "search": _search,
+    "add": _add,
+    "list": _list,
+    "show": _show,
+    "remove": _remove,
+    "verify": _verify,
+    "rebuild": _rebuild,
+}

@@ -1,8 +1,8 @@
-"""A follow-up and the turns before it -> the question to search for.
+"""What a follow-up leans on.
 
-A follow-up leans on what was said: it points back with a pronoun (그건, 거기서), or says so little that it means nothing
-alone (그럼 배터리는?). Such a question is searched together with the person's last one. A question that stands on its own
-is left as it is, so that an old subject does not pull a new one towards it.
+A follow-up points back with a pronoun (그건, 거기서), or says so little that it means nothing alone (그럼 배터리는?). Such a
+question is searched together with the ones before it, and weighs more than they. A question that stands on its own is left
+as it is, so that an old subject does not pull a new one towards it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from rag.morphology import Morphology
 from rag.types import Turn
 
+_FARTHEST = 3  # questions back
 _ENOUGH = 3  # content morphemes that make a question stand alone
 # Determiners that do not point back at something said.
 _FREE = frozenset(
@@ -39,12 +40,16 @@ _FREE = frozenset(
 )
 
 
-def search_question(question: str, history: Sequence[Turn], morphology: Morphology) -> str:
-    """The text to search for: the question, with the person's last question before it when it leans on that."""
-    last = next((turn.content for turn in reversed(history) if turn.role == "user" and turn.content.strip()), None)
-    if last is None or not leans_on_history(question, morphology):
-        return question
-    return f"{last}\n{question}"
+def context_of(question: str, history: Sequence[Turn], morphology: Morphology) -> str:
+    """What the person asked before and the question leans on, oldest first, a line each; empty when it stands alone.
+
+    When the question before leans on one itself, that belongs to it too, back to one that stands alone.
+    """
+    asked = [turn.content.strip() for turn in history if turn.role == "user" and turn.content.strip()]
+    context: list[str] = []
+    while asked and len(context) < _FARTHEST and leans_on_history(context[0] if context else question, morphology):
+        context.insert(0, asked.pop())
+    return "\n".join(context)
 
 
 def leans_on_history(question: str, morphology: Morphology) -> bool:

@@ -7,6 +7,7 @@
     │   ├── EmptyQuestionError
     │   └── QuestionTooLongError
     ├── HistoryError
+    │   └── HistoryTooLongError
     ├── DocumentError
     │   ├── UnreadableFileError
     │   ├── UnsupportedFormatError
@@ -16,6 +17,7 @@
     │   ├── BadRecordError
     │   ├── NoDocumentsError
     │   ├── DuplicateIdError
+    │   ├── DuplicateNameError
     │   └── DocumentNotFoundError
     ├── LibraryError
     │   ├── LibraryMissingError
@@ -24,21 +26,26 @@
     │   ├── ModelMismatchError
     │   ├── LibraryBusyError
     │   └── StorageError
-    └── ModelError
+    ├── ModelError
+    └── OutputError
 
 ``str(error)`` is English, for developers and logs. ``error.message("ko")`` is what a user reads. Both carry the value
-that was wrong and the next step, and stay on one line.
+that was wrong and the next step, and stay on one line. What is raised with an English ``detail``, be it ours, SQLite's or the
+system's, is put into Korean here, so that no other module needs to know two languages.
 """
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 import unicodedata
 from typing import ClassVar, Literal
 
 Language = Literal["ko", "en"]
 
 
-def _one_line(value: object) -> str:
+def one_line(value: object) -> str:
     """A value as shown inside a message: one line, no control characters, at most 200 characters."""
     shown = "".join(
         " "
@@ -51,6 +58,58 @@ def _one_line(value: object) -> str:
     return shown if len(shown) <= 200 else shown[:199] + "…"
 
 
+_SYSTEM = {
+    errno.ENOENT: "그런 파일이나 폴더가 없습니다",
+    errno.EACCES: "권한이 없습니다",
+    errno.EPERM: "허용되지 않은 일입니다",
+    errno.EISDIR: "파일이 아니라 폴더입니다",
+    errno.ENOTDIR: "폴더가 아닙니다",
+    errno.EEXIST: "같은 이름의 파일이 이미 있습니다",
+    errno.ENOSPC: "저장 공간이 모자랍니다",
+    errno.EIO: "입출력 오류입니다",
+    errno.ENAMETOOLONG: "이름이 너무 깁니다",
+    errno.EROFS: "쓸 수 없는 저장 매체입니다",
+    errno.ELOOP: "심볼릭 링크가 끝없이 이어집니다",
+    errno.EBADF: "닫혀 있습니다",
+}
+# Details in English, whole, and their Korean. The system's own come first; where one is missing, its English stays.
+_DETAILS = {os.strerror(code): korean for code, korean in _SYSTEM.items()} | {
+    "embedded null byte": "이름에 0인 바이트가 있습니다",
+    "not a file": "파일이 아닙니다",
+    "the file is empty": "파일이 비어 있습니다",
+    "the text is empty": "글이 비어 있습니다",
+    "not JSON": "JSON이 아닙니다",
+    "not a list": "목록이 아닙니다",
+    "not a JSON object": "JSON 객체가 아닙니다",
+    "file is not a database": "데이터베이스 파일이 아닙니다",
+    "database disk image is malformed": "데이터베이스 파일이 깨졌습니다",
+    "database or disk is full": "저장 공간이 모자랍니다",
+    "unable to open database file": "데이터베이스 파일을 열 수 없습니다",
+    "attempt to write a readonly database": "쓸 수 없는 파일입니다",
+    "disk I/O error": "디스크 입출력 오류입니다",
+    "the documents keep changing or do not agree with their index": "문서가 계속 바뀌거나 색인과 맞지 않습니다",
+}
+# Those with a value in them.
+_PATTERNS = {
+    r'"(\w+)" is missing or not a text': '"{}"가 없거나 글이 아닙니다',
+    r'"(\w+)" holds a zero or half a character': '"{}"에 0인 글자나 반쪽 글자가 있습니다',
+    r'"(\w+)" is empty': '"{}"가 비어 있습니다',
+    r"the id (.*) stands twice": "id {}가 두 번 나옵니다",
+    r"no such (?:table|column): (.*)": "있어야 할 {} 표가 없습니다",
+}
+
+
+def _in_korean(detail: str) -> str:
+    """An English detail in Korean, also behind a path and a colon; one that is not known stays as it is."""
+    path, colon, last = detail.rpartition(": ")
+    if detail in _DETAILS:
+        return _DETAILS[detail]
+    for pattern, korean in _PATTERNS.items():
+        if (found := re.fullmatch(pattern, detail)) is not None:
+            return korean.format(*found.groups())
+    return f"{path}{colon}{_DETAILS.get(last, last)}"
+
+
 class GeungeoError(Exception):
     """Base of all errors of this library. Fields given by keyword fill the templates of the class."""
 
@@ -58,13 +117,15 @@ class GeungeoError(Exception):
     korean: ClassVar[str] = "문제가 생겼습니다."
 
     def __init__(self, **fields: object) -> None:
-        self.fields = {name: _one_line(value) for name, value in fields.items()}
+        self.fields = {name: one_line(value) for name, value in fields.items()}
         super().__init__(self.message("en"))
 
     def message(self, language: Language = "ko") -> str:
         """The error in one line of Korean or English."""
-        template = self.english if language == "en" else self.korean
-        return template.format(**self.fields)
+        if language == "en":
+            return self.english.format(**self.fields)
+        shown = {name: _in_korean(value) if name == "detail" else value for name, value in self.fields.items()}
+        return self.korean.format(**shown)
 
 
 class QuestionError(GeungeoError):
@@ -90,6 +151,13 @@ class HistoryError(GeungeoError):
 
     english = 'The history cannot be used: {detail}. It must be a JSON list of {{"role": "user" or "assistant", "content": text}}.'
     korean = '이전 대화를 쓸 수 없습니다: {detail}. {{"role": "user" 또는 "assistant", "content": 글}}의 JSON 목록이어야 합니다.'
+
+
+class HistoryTooLongError(HistoryError):
+    """The last question of the earlier turns is longer than the limit. Fields: length, limit (characters)."""
+
+    english = "The last question of the history is {length} characters long; the limit is {limit}. Shorten it."
+    korean = "이전 대화의 마지막 질문이 {length}자입니다. {limit}자까지 쓸 수 있으니 줄여 주세요."
 
 
 class DocumentError(GeungeoError):
@@ -150,6 +218,15 @@ class DuplicateIdError(DocumentError):
 
     english = "The id {id} in {path} is already used by {other}. Give it another id, or remove that document first."
     korean = "{path}의 id {id}는 이미 {other}에서 쓰고 있습니다. id를 바꾸거나 그 문서를 먼저 지워 주세요."
+
+
+class DuplicateNameError(DocumentError):
+    """Two different files added at once go by one name, of which one would replace the other. Fields: path, other."""
+
+    english = (
+        "{path} has the same name as {other}, added at the same time. Rename it, or add the folder that holds both."
+    )
+    korean = "{path} 파일은 함께 넣은 {other} 파일과 이름이 같습니다. 이름을 바꾸거나 둘이 든 폴더를 넣어 주세요."
 
 
 class DocumentNotFoundError(DocumentError):
@@ -218,3 +295,10 @@ class ModelError(GeungeoError):
     korean = (
         "{model} 모델을 불러올 수 없습니다: {detail}. GEUNGEO_MODEL을 sentence-transformers 모델 폴더로 설정해 주세요."
     )
+
+
+class OutputError(GeungeoError):
+    """A result cannot be written to where it should go. Field: detail."""
+
+    english = "The result cannot be written: {detail}. Check where the output goes."
+    korean = "결과를 쓸 수 없습니다: {detail}. 출력하는 곳을 확인해 주세요."

@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from rag.errors import (
     UnreadableFileError,
     UnsupportedFormatError,
 )
+from rag.furniture import Line, lines
 from rag.types import Document, Mark
 
 
@@ -259,13 +261,16 @@ def _record(line: str, name: str, number: int) -> dict[str, Any]:
 
 
 def _headline(text: str) -> str:
-    """The first of the leading short lines that says something; a section label above a headline does not."""
-    candidates: list[str] = []
-    for line in text.split("\n"):
-        line = " ".join(line.split())
-        if not line:
-            continue
-        if len(line) > 80 or line.endswith((".", "다")) or len(candidates) == 5:
-            break
-        candidates.append(line)
+    """What a letter calls its subject, or the first of the leading short lines that says something.
+
+    A section label above a headline does not, nor do buttons, dates and bylines.
+    """
+    leading = [
+        " ".join(text[start:end].split())
+        for start, end, _ in islice((line for line in lines(text) if line[2] is Line.CONTENT), 10)
+    ]
+    for line in leading:  # a letter's head; its other lines are about who and when
+        if subject := re.match(r"(?:제목|subject)\s?[:\uFF1A]\s*(\S.*)", line, re.IGNORECASE):
+            return subject[1]
+    candidates = list(takewhile(lambda line: len(line) <= 80 and not line.endswith((".", "다")), leading[:5]))
     return next((line for line in candidates if len(line) >= 8), candidates[0] if candidates else "")

@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
 from rag.indexes import Indexes
-from rag.interfaces import Embedder, Keys, Scores
+from rag.interfaces import Embedder, Keys, Scores, Vectors
 from rag.morphology import Morphology
 from rag.store import Store
 from rag.types import Found, Hit, IndexedPassage
 
 CANDIDATES = 50  # passages an arm, or three times what is asked for
 LEXICAL_WEIGHT = 0.15
+CONTEXT_WEIGHT = 0.5
 SAME = 0.7  # share of morphemes two passages may have in common before the lower one is left out
 
 
@@ -42,20 +42,30 @@ class HybridRetriever:
         """The at most ``k`` best passages for the question, best first, none nearly equal to a better one."""
         return list(self.find(question, k).hits)
 
-    def find(self, question: str, k: int) -> Found:
-        """As ``search``, with what the answer is chosen by."""
+    def find(self, question: str, k: int, *, context: str = "") -> Found:
+        """As ``search``, with what the answer is chosen by.
+
+        ``context`` is what a follow-up leans on. The question is embedded alone and with it, and the two are averaged; a word
+        that only the context has counts ``CONTEXT_WEIGHT``. So the context says what it is about, and the question what is
+        asked of it.
+        """
         watch = Stopwatch()
-        vector = self._embedder.embed_queries([question])[0]
+        vector = self._embed(question, context)
         watch.lap("embed")
-        morphemes = list(dict.fromkeys(m.form for m in self._morphology.morphemes(question)))
+        own = self._forms(question)
+        leaned = [form for form in self._forms(context) if form not in own]
         watch.lap("morphemes")
         candidates = max(CANDIDATES, 3 * k)
         with self.indexes.lock:
             self.indexes.refresh()
             dense, _ = self.indexes.dense.search(vector, candidates)
-            lexical, _ = self.indexes.lexical.search(morphemes, candidates)
-            keys, scores = self._fuse(vector, morphemes, dense, lexical)
-            weights = self.indexes.lexical.weights(morphemes)
+            lexical, _ = self.indexes.lexical.search([*own, *leaned], candidates)
+            weights = self.indexes.lexical.weights(own)
+            weights |= {form: CONTEXT_WEIGHT * idf for form, idf in self.indexes.lexical.weights(leaned).items()}
+            keys = np.union1d(dense, lexical)
+            scores = self._scores(keys, vector, own, leaned, sum(weights.values()))
+        order = np.lexsort((keys, -scores))
+        keys, scores = keys[order], scores[order]
         ranks = {"dense": _ranks(dense), "lexical": _ranks(lexical)}
         chosen = _distinct(self._ranked(keys, scores, 3 * k), k)
         hits = tuple(
@@ -71,14 +81,24 @@ class HybridRetriever:
             for passage in self._store.passages(keys[at : at + at_once].tolist()):
                 yield passage, score_of[passage.key]
 
-    def _fuse(self, vector: Any, morphemes: Sequence[str], dense: Keys, lexical: Keys) -> tuple[Keys, Scores]:
-        keys = np.union1d(dense, lexical)
-        most = sum(self.indexes.lexical.weights(morphemes).values())
+    def _embed(self, question: str, context: str) -> Vectors:
+        """(dimension,) float32, unit length."""
+        texts = [question, f"{context}\n{question}"] if context else [question]
+        total = self._embedder.embed_queries(texts).sum(axis=0)
+        return np.asarray(total / np.linalg.norm(total), np.float32)
+
+    def _forms(self, text: str) -> list[str]:
+        return list(dict.fromkeys(m.form for m in self._morphology.morphemes(text))) if text else []
+
+    def _scores(self, keys: Keys, vector: Vectors, own: Sequence[str], leaned: Sequence[str], most: float) -> Scores:
+        """The fused scores of the passages under ``keys``; ``most`` is the most that BM25 can be."""
         scores = self.indexes.dense.scores(vector, keys)
         if most:
-            scores = scores + LEXICAL_WEIGHT / most * self.indexes.lexical.scores(morphemes, keys)
-        order = np.lexsort((keys, -scores))
-        return keys[order], scores[order]
+            words = self.indexes.lexical.scores(own, keys)
+            if leaned:
+                words = words + CONTEXT_WEIGHT * self.indexes.lexical.scores(leaned, keys)
+            scores = scores + LEXICAL_WEIGHT / most * words
+        return scores
 
 
 class Stopwatch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +72,8 @@ class Store:
         with _translated(folder):
             if not create and path.stat().st_size == 0:
                 raise LibraryCorruptError(path=folder, detail="the file is empty")
+            if path.is_file() and not os.access(folder, os.W_OK):
+                return cls(folder, _connect_read_only(path))
             folder.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
             try:
@@ -376,6 +379,19 @@ def _set_model(connection: sqlite3.Connection, model: tuple[str, int]) -> None:
 
 def _drop_unsourced(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM document WHERE id NOT IN (SELECT document FROM source)")
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    """A library on a medium that cannot be written, such as a mounted image: all but writing works."""
+    log = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"  # without a log nobody else is writing either
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    if (version := schema_version(connection)) != len(MIGRATIONS):
+        connection.close()
+        raise LibraryTooNewError(path=path.parent, version=version, supported=len(MIGRATIONS))
+    return connection
 
 
 def _insert_passages(connection: sqlite3.Connection, document: str, passages: Sequence[IndexedPassage]) -> None:

@@ -197,24 +197,35 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A path that could not be added, and why, in the user's language."""
+    """A path that could not be added, and why: ``error`` in the language of the settings, ``messages`` in each."""
 
     path: str
     error: str
+    messages: Mapping[str, str] = field(default_factory=dict, hash=False)  # language ("ko", "en") -> text
+
+    def message(self, language: str) -> str:
+        """Why, in this language where it is known."""
+        return self.messages.get(language, self.error)
 
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
-    """What ``Assistant.add`` did: ids added, ids that were there already, and paths that failed."""
+    """What ``Assistant.add`` did: ids added, ids that were there already, and paths that failed.
+
+    ``replaced`` are the ids of documents that gave way to a changed file, as they were or as lines it no longer has. A
+    line that kept its id is in ``added`` too.
+    """
 
     added: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
+    replaced: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as the command line and other programs see it."""
         return {
             "added": list(self.added),
+            "replaced": list(self.replaced),
             "unchanged": list(self.unchanged),
             "failed": [{"path": failure.path, "error": failure.error} for failure in self.failed],
         }

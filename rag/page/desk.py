@@ -155,10 +155,11 @@ def intake_progress(progress: Progress | None) -> str:
     )
 
 
-def intake_report(added: int, unchanged: int, failed: Iterable[tuple[str, Said]]) -> str:
-    """What became of the files: two counts, and every file that failed with the reason in the page's language."""
+def intake_report(added: int, replaced: int, unchanged: int, failed: Iterable[tuple[str, Said]]) -> str:
+    """What became of the files: three counts, and every file that failed with the reason in the page's language."""
     failures = list(failed)
-    lines = [both("added", n=added)] if added or not (unchanged or failures) else []
+    lines = [both("added", n=added)] if added or not (replaced or unchanged or failures) else []
+    lines += [both("replaced", n=replaced)] if replaced else []
     lines += [both("unchanged", n=unchanged)] if unchanged else []
     html = "".join(f'<p class="ok">{line}</p>' for line in lines)
     if failures:

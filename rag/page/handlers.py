@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from queue import SimpleQueue
 from typing import Any
@@ -19,7 +20,7 @@ from rag.page import desk, view
 from rag.page.contract import AssistantLike, Exchange, Key, PageSettings, history_of, key_of, still_there
 from rag.page.opening import Opening
 from rag.page.words import Said
-from rag.types import AddReport, Citation, Document, Progress
+from rag.types import AddReport, Citation, Document, Failure, Progress
 
 Exchanges = tuple[Exchange, ...]
 
@@ -49,6 +50,20 @@ def base_name(name: str) -> str:
     last = PureWindowsPath(PurePosixPath(name).name).name
     clean = "".join(character for character in last if character.isprintable()).strip()
     return clean if clean.strip(".") else "file"
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, numbered where one came before: under one name a file would take the other's place."""
+    taken = set(names)
+    seen: set[str] = set()
+    result = []
+    for name in names:
+        stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix
+        free = (f"{stem} ({number}){suffix}" for number in count(2))
+        result.append(name if name not in seen else next(each for each in free if each not in taken))
+        seen.add(name)
+        taken.add(result[-1])
+    return result
 
 
 class Handlers:
@@ -145,7 +160,11 @@ class Handlers:
         try:
             assistant = self._opening.result()
             with tempfile.TemporaryDirectory(prefix="geungeo-") as folder:
-                paths = [_named_copy(upload, Path(folder) / str(n)) for n, upload in enumerate(uploads)]
+                names = distinct([base_name(upload.name) for upload in uploads])
+                paths = [
+                    _named_copy(upload, Path(folder) / str(n) / name)
+                    for n, (upload, name) in enumerate(zip(uploads, names, strict=True))
+                ]
                 for step in _adding(assistant, paths, self._settings.own_collection):
                     if isinstance(step, Progress):
                         yield Screen(intake=desk.intake_progress(step))
@@ -208,10 +227,9 @@ def _citation_at(exchanges: Exchanges, place: object) -> Citation | None:
     return citations[int(index)] if int(index) < len(citations) else None
 
 
-def _named_copy(upload: Upload, folder: Path) -> Path:
-    """The uploaded file under its owner's name, in a folder of its own, so that equal names do not meet."""
-    folder.mkdir()
-    target = folder / base_name(upload.name)
+def _named_copy(upload: Upload, target: Path) -> Path:
+    """The uploaded file under its owner's name, in a folder of its own: to some systems "A" and "a" are one name."""
+    target.parent.mkdir()
     shutil.copyfile(upload.path, target)
     upload.path.unlink(missing_ok=True)  # the upload cache is no place for people's documents to stay
     return target
@@ -234,9 +252,13 @@ def _adding(assistant: AssistantLike, paths: Sequence[Path], collection: str) ->
 
 def _report(report: AddReport, folder: Path) -> str:
     """The report as HTML, without the temporary folder, which means nothing to the reader."""
-    failures = []
-    for failure in report.failed:
-        name = Path(failure.path).name
-        error = failure.error.replace(str(Path(failure.path)), name).replace(str(folder), "")
-        failures.append((name, Said(error, error)))
-    return desk.intake_report(len(report.added), len(report.unchanged), failures)
+    failures = [(Path(each.path).name, _why(each, folder)) for each in report.failed]
+    return desk.intake_report(len(report.added), len(report.replaced), len(report.unchanged), failures)
+
+
+def _why(failure: Failure, folder: Path) -> Said:
+    path = Path(failure.path)
+    korean, english = (
+        failure.message(language).replace(str(path), path.name).replace(str(folder), "") for language in ("ko", "en")
+    )
+    return Said(korean, english)

@@ -111,6 +111,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "stage_embed": ("뜻 익히기", "Learning the meaning"),
     "stage_store": ("저장", "Saving"),
     "added": ("새로 넣은 문서 {n}개", "Documents added: {n}"),
+    "replaced": ("바뀐 문서 {n}개", "Replaced: {n}"),
     "unchanged": ("이미 있던 문서 {n}개", "Already there: {n}"),
     "failed": ("넣지 못한 파일 {n}개", "Files not added: {n}"),
     "too_large": ("{limit}MB보다 커서 넣지 않았습니다", "Not added: larger than {limit} MB"),

@@ -96,14 +96,14 @@ class FakeAssistant:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> AddReport:
         paths = list(paths)
-        added, unchanged, failed = [], [], []
+        added, unchanged, failed, replaced = [], [], [], []
         for done, path in enumerate(paths):
             if on_progress:
                 on_progress(Progress("embed", done, len(paths), path.name))
             self.gate.wait(20)
             if path.suffix not in (".txt", ".md", ".jsonl"):
                 error = UnsupportedFormatError(path=path, supported=".txt .md .jsonl")
-                failed.append(Failure(str(path), error.message("ko")))
+                failed.append(Failure(str(path), error.message("ko"), {"en": error.message("en")}))
                 continue
             text = path.read_text(encoding="utf-8")
             title = text.strip().splitlines()[0]
@@ -115,9 +115,10 @@ class FakeAssistant:
                     continue
                 for each in old:
                     del self._documents[each.id]
+                    replaced.append(each.id)
                 self._documents[document.id] = document
             added.append(document.id)
-        return AddReport(tuple(added), tuple(unchanged), tuple(failed))
+        return AddReport(tuple(added), tuple(unchanged), tuple(failed), tuple(replaced))
 
     def remove(self, id: str, /) -> None:
         with self._lock:

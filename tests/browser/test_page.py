@@ -259,6 +259,7 @@ def test_replaced_document_is_told_and_dropped_files_are_taken(
         }"""
     )
     turn.locator(".cite-note").wait_for()
+    assert "바뀐 문서 1개" in (page.locator(".intake").text_content() or "")
     assert [each.characters for each in assistant.documents()] == [len("회칙\n\n회비는 한 달에 3만 원이다.\n")]
     turn = ask(page, "회비는 한 달에 얼마")
     assert turn.locator(".cite-quote").inner_text() == "회비는 한 달에 3만 원이다."

@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors"}),
     frozenset({"interfaces", "settings", "citations"}),
-    frozenset({"weights", "morphology", "schema"}),
+    frozenset({"weights", "morphology", "furniture", "schema"}),
     frozenset({"loaders", "splitting", "embedding", "store", "dense", "lexical", "fakes"}),
-    frozenset({"indexes", "indexing", "conversation", "answering"}),
+    frozenset({"indexes", "indexing", "conversation", "answering", "adding"}),
     frozenset({"retrieval"}),
-    frozenset({"assistant"}),
+    frozenset({"assistant", "options"}),
     frozenset({"page", ""}),  # "" is ``rag`` itself, the public names
     frozenset({"cli", "adapters", "app", "evals", "benchmarks"}),
     frozenset({"__main__"}),

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("rag/**/*.py"))
 LINES = 350
-LONGER = {"rag/store.py": 460, "rag/assistant.py": 400}  # each is one class, whose methods belong together
+LONGER = {"rag/store.py": 480, "rag/assistant.py": 370}  # each is one class, whose methods belong together
 
 PICKLING = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 

@@ -101,7 +101,7 @@ WORDS_15 = "강물 높이 " + " ".join(f"말{n}" for n in range(13))
         (WORDS_15, {"강물": 1, "높이": 3}, 0.06),  # all of the question's words, in a sentence of usual length
         (WORDS_15, {"강물": 1, "높이": 3, "깊이": 4}, 0.03),  # half of them by weight
         ("강물 높이", {"강물": 1, "높이": 3}, 0.06 / (0.8 + 0.2 * 2 / 15)),  # a short one counts more
-        ("강물 강물", {"강물": 1, "높이": 3}, 0.015 / (0.8 + 0.2 * 2 / 15)),  # and a word only once
+        ("강물 강물 바다", {"강물": 1, "높이": 3}, 0.015 / (0.8 + 0.2 * 3 / 15)),  # and a word only once
     ],
 )
 def test_what_shared_words_are_worth(sentence: str, weights: Mapping[str, float], worth: float) -> None:
@@ -237,3 +237,27 @@ def test_fitted_models_trust_more_what_is_nearer(models: tuple[DeclineModel, Dec
     for model in models:
         assert model.confidence(0.95, 1.0) >= model.threshold > model.confidence(0.6, 0.0)
         assert np.all(np.diff([model.confidence(cosine, 0.5) for cosine in (0.7, 0.8, 0.9)]) > 0)
+
+
+def test_a_title_is_not_cited_while_there_is_anything_else() -> None:
+    text = "다리 안내\n다리 길이 백 미터"
+    entitled = Document("d", "다리 안내", text, "s", "c", "n")
+    sentences = (Sentence(0, 5, ("다리", "안내")), Sentence(6, len(text), ("다리", "길이", "백", "미터")))
+    vectors = EMBEDDER.embed_passages(["다리 안내", "다리 길이 백 미터"]).astype(np.float16)
+    whole = IndexedPassage(Passage("d", 0, len(text), text), sentences, EMBEDDER.embed_passages([text])[0], vectors)
+    query = EMBEDDER.embed_queries(["다리 안내"])[0]  # the title, word for word
+    hit = Hit(whole.passage, 1.0)
+    answer = ExtractiveAnswerer("words").answer("English", Found((hit,), (whole,), query, {}), {"d": entitled})
+    assert [c.quote for c in answer.citations] == ["다리 길이 백 미터"]
+    only = IndexedPassage(Passage("d", 0, 5, "다리 안내"), sentences[:1], vectors[0].astype(np.float32), vectors[:1])
+    found_title = Found((Hit(only.passage, 1.0),), (only,), query, {})
+    assert [c.quote for c in ExtractiveAnswerer("words").answer("English", found_title, {"d": entitled}).citations] == [
+        "다리 안내"
+    ]
+
+
+def test_a_lone_word_is_no_evidence() -> None:
+    greeting = document("a", "감사합니다", "강물 높이 소리")
+    some = found("감사합니다", [passage(greeting, "감사합니다", "강물 높이 소리")])
+    # Against its own sentence the inner product would be 1; the passage has four words, one of them the question's.
+    assert evidence(some)[0] == pytest.approx(1 / 2, abs=1e-3)

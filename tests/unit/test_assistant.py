@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ from rag import AddReport, Answer, Assistant, Settings, Turn
 from rag.errors import (
     DocumentNotFoundError,
     EmptyQuestionError,
+    HistoryTooLongError,
     LibraryBusyError,
+    LibraryCorruptError,
     ModelMismatchError,
     QuestionTooLongError,
 )
@@ -91,8 +94,9 @@ def test_same_file_again_changes_nothing(tmp_path: Path, open_library: Open) -> 
 def test_changed_file_replaces_its_old_self(tmp_path: Path, open_library: Open) -> None:
     assistant = open_library()
     (old,) = assistant.add(write(tmp_path / "글.txt", SKY)).added
-    (new,) = assistant.add(write(tmp_path / "글.txt", SEA)).added
-    assert old != new
+    report = assistant.add(write(tmp_path / "글.txt", SEA))
+    assert report == AddReport(added=report.added, replaced=(old,))
+    assert old not in report.added
     assert texts(assistant) == [SEA]
     assert [hit.passage.text for hit in assistant.search("하늘은 파랗다")] == [SEA]
 
@@ -101,10 +105,37 @@ def test_same_content_in_two_files_is_one_document(tmp_path: Path, open_library:
     assistant = open_library()
     report = assistant.add([write(tmp_path / "a.txt", SKY), write(tmp_path / "b.txt", SKY)])
     assert report == AddReport(added=report.added, unchanged=report.added)
-    assistant.add(write(tmp_path / "a.txt", SEA))
+    assert assistant.add(write(tmp_path / "a.txt", SEA)).replaced == ()
     assert sorted(texts(assistant)) == sorted([SKY, SEA])  # b.txt still holds it
-    assistant.add(write(tmp_path / "b.txt", SEA))
+    assert assistant.add(write(tmp_path / "b.txt", SEA)).replaced == report.added
     assert texts(assistant) == [SEA]
+
+
+def test_second_file_of_one_name_does_not_replace_the_first(tmp_path: Path, open_library: Open) -> None:
+    first, second = write(tmp_path / "a" / "글.txt", SKY), write(tmp_path / "b" / "글.txt", SEA)
+    assistant = open_library()
+    report = assistant.add([first, second], collection="notes")
+    assert (len(report.added), report.replaced) == (1, ())
+    (failure,) = report.failed
+    assert (failure.path, str(first) in failure.error) == (str(second), True)
+    assert "has the same name as" in failure.message("en")
+    assert texts(assistant) == [SKY]
+    assert assistant.add([first, second]).failed == ()  # whole paths are different names
+
+
+def test_second_file_of_lines_of_one_name_does_not_drop_the_first_ones(tmp_path: Path, open_library: Open) -> None:
+    files = [write_lines(tmp_path / folder / "x.jsonl", {folder: SKY + folder}) for folder in ("a", "b")]
+    assistant = open_library()
+    report = assistant.add(files, collection="notes")
+    assert (report.added, [failure.path for failure in report.failed]) == (("a",), [str(files[1])])
+    assert assistant.add([files[0], files[0]], collection="notes").unchanged == ("a", "a")
+
+
+def test_adding_lists_no_documents(tmp_path: Path, open_library: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Store, "documents")  # all of them for each file would take the square of their number
+    file = write(tmp_path / "글.txt", SKY)
+    assistant = open_library()
+    assert assistant.add(file).added == assistant.add(file).unchanged
 
 
 def test_lines_of_a_file_come_change_and_go(tmp_path: Path, open_library: Open) -> None:
@@ -113,6 +144,7 @@ def test_lines_of_a_file_come_change_and_go(tmp_path: Path, open_library: Open) 
     assert assistant.add(write_lines(file, {"sky": SKY, "sea": SEA})).added == ("sky", "sea")
     report = assistant.add(write_lines(file, {"sea": "바다는 짜다.", "hill": HILL}))
     assert report.added == ("sea", "hill")
+    assert sorted(report.replaced) == ["sea", "sky"]
     assert {info.id: assistant.document(info.id).text for info in assistant.documents()} == {
         "sea": "바다는 짜다.",
         "hill": HILL,
@@ -264,6 +296,14 @@ def test_follow_up_is_understood_by_the_question_before_it(tmp_path: Path, open_
     assert not assistant.ask("그건 왜?").answered
     answer = assistant.ask("그건 왜?", history)
     assert (answer.question, answer.text) == ("그건 왜?", SEA)
+
+
+def test_last_question_of_the_history_up_to_the_limit(open_library: Open) -> None:
+    assistant = open_library(settings=Settings(max_question=10))
+    turns = [Turn("user", "가" * 11), Turn("assistant", "나" * 99), Turn("user", "가" * 10), Turn("assistant", "")]
+    assistant.ask("하늘?", turns)
+    with pytest.raises(HistoryTooLongError, match="11 characters long; the limit is 10"):
+        assistant.ask("하늘?", turns[:2])
 
 
 @pytest.mark.parametrize("k", [0, -1])
@@ -431,6 +471,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, morphology: Morpholog
     """A fresh clone to stand in, with ``seeds/``; opens libraries as the README does."""
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "seeds" / "하늘.txt", SKY)
+    write(tmp_path / "seeds" / "NOTICE", "where they come from")
     with ExitStack() as stack:
         yield lambda path="index": stack.enter_context(
             Assistant.open(path, embedder=WordEmbedder(), morphology=morphology)
@@ -458,6 +499,11 @@ def test_other_libraries_are_not_filled_by_asking(clone: Open, tmp_path: Path) -
         assert clone(path).ask("하늘은 파랗다?").reason == "no_documents"
 
 
+def test_a_folder_of_seeds_that_is_not_ours_is_left_alone(clone: Open) -> None:
+    Path("seeds/NOTICE").unlink()
+    assert clone().search("하늘은 파랗다?") == []
+
+
 def test_library_of_ones_own_is_not_filled_by_asking(clone: Open, tmp_path: Path) -> None:
     assistant = clone()
     assistant.add(write(tmp_path / "바다.txt", SEA))
@@ -483,8 +529,8 @@ def test_document_removed_while_it_is_being_found(
     sky, _ = mine.add(write_lines(tmp_path / "s.jsonl", {"sky": SKY, "sea": SEA})).added
     find = HybridRetriever.find
 
-    def find_then_removal(retriever: HybridRetriever, question: str, k: int) -> Found:
-        found = find(retriever, question, k)
+    def find_then_removal(retriever: HybridRetriever, question: str, k: int, *, context: str = "") -> Found:
+        found = find(retriever, question, k, context=context)
         monkeypatch.undo()
         theirs.remove(sky)
         return found
@@ -501,14 +547,25 @@ def test_document_changed_while_it_is_being_found(
     mine.add(write_lines(tmp_path / "s.jsonl", {"sky": SKY}))
     find = HybridRetriever.find
 
-    def find_then_change(retriever: HybridRetriever, question: str, k: int) -> Found:
-        found = find(retriever, question, k)
+    def find_then_change(retriever: HybridRetriever, question: str, k: int, *, context: str = "") -> Found:
+        found = find(retriever, question, k, context=context)
         monkeypatch.undo()
         theirs.add(write_lines(tmp_path / "s.jsonl", {"sky": f"먼저 다른 말이다. {SKY}"}))
         return found
 
     monkeypatch.setattr(HybridRetriever, "find", find_then_change)
     assert mine.ask("하늘은 파랗다?").text == SKY  # and not the eight characters where it once stood
+
+
+def test_documents_that_never_agree_with_what_is_found_are_damage(
+    tmp_path: Path, open_library: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant = open_library()
+    (id,) = assistant.add(write(tmp_path / "글.txt", SKY)).added
+    tampered = replace(assistant.document(id), text="다른 글이다.")
+    monkeypatch.setattr(Store, "document", lambda _, id: tampered)
+    with pytest.raises(LibraryCorruptError, match="keep changing"):
+        assistant.ask("하늘은 파랗다?")
 
 
 def test_asking_from_many_threads_while_documents_come_and_go(tmp_path: Path, open_library: Open) -> None:

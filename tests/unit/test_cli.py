@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +60,9 @@ def run(
 
     monkeypatch.setattr(Assistant, "open", open_with_words)
 
-    def run(*arguments: str) -> Result:
+    def run(*arguments: str, stdin: str = "") -> Result:
         capfd.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="ascii"))
         try:
             status = main(arguments)
         except SystemExit as exit:
@@ -72,6 +77,12 @@ def write(path: str, text: str) -> str:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(text, "utf-8")
     return path
+
+
+def write_seeds() -> None:
+    """As in a clone of this project."""
+    write("seeds/NOTICE", "where they come from")
+    write("seeds/하늘.txt", SKY)
 
 
 def fill(run: Run) -> None:
@@ -150,11 +161,15 @@ def test_search(run: Run) -> None:
 def test_add(run: Run) -> None:
     write("하늘.txt", SKY)
     first = run("add", "하늘.txt", "--json")
-    assert (first.status, first.json) == (0, {"added": [SKY_ID], "unchanged": [], "failed": []})
+    assert (first.status, first.json) == (0, {"added": [SKY_ID], "replaced": [], "unchanged": [], "failed": []})
     again = run("add", "하늘.txt", "--json")
-    assert (again.status, again.json) == (0, {"added": [], "unchanged": [SKY_ID], "failed": []})
+    assert (again.status, again.json) == (0, {"added": [], "replaced": [], "unchanged": [SKY_ID], "failed": []})
     assert again.err == ""  # nothing was done, so there is no progress to tell
     assert run("add", "하늘.txt").out == "넣은 문서 0개, 이미 있는 문서 1개\n"
+    write("하늘.txt", SEA)
+    assert run("add", "하늘.txt").out == "넣은 문서 1개, 이미 있는 문서 0개, 바뀐 문서 1개\n"
+    write("하늘.txt", SKY)
+    assert len(run("add", "하늘.txt", "--json").json["replaced"]) == 1
 
 
 def test_add_good_and_bad_together(run: Run) -> None:
@@ -166,6 +181,32 @@ def test_add_good_and_bad_together(run: Run) -> None:
     assert [set(failure) for failure in report["failed"]] == [{"path", "error"}]
     assert report["failed"][0]["path"] == "없는.txt"
     assert result.err.splitlines()[-1] == report["failed"][0]["error"]
+
+
+def test_several_failures_are_one_line(run: Run) -> None:
+    for name in ("a.txt", "b\n.txt", "c.txt"):
+        write(name, " ")
+    line = "파일 3개를 넣지 못했습니다: a.txt, b .txt, c.txt\n"
+    told = run("add", "a.txt", "b\n.txt", "c.txt", "--json")
+    assert (told.status, len(told.json["failed"]), told.err) == (1, 3, line)
+    told = run("add", "a.txt", "b\n.txt", "c.txt")
+    assert (told.status, told.err) == (1, line)
+    assert told.out.splitlines()[1:] == [f"{name} 파일에 글이 없습니다." for name in ("a.txt", "b .txt", "c.txt")]
+    assert run("add", "a.txt").err == "a.txt 파일에 글이 없습니다.\n"
+
+
+def test_line_of_very_many_failures_ends(run: Run) -> None:
+    names = [write(f"{n}.txt", " ") for n in range(12)]
+    assert run("add", *names, "--lang", "en").err == (f"12 files could not be added: {', '.join(names[:10])}, …\n")
+
+
+def test_nothing_but_failures_makes_no_library(run: Run) -> None:
+    write("bad.txt", " ")
+    for paths in (["bad.txt"], ["없는.txt"], ["bad.txt", "없는.txt"]):
+        assert run("add", *paths).status == 1
+        assert not Path("index").exists()
+    write("하늘.txt", SKY)
+    assert run("add", "bad.txt", "하늘.txt", "--json").json["added"] == [SKY_ID]
 
 
 def test_add_to_a_collection(run: Run) -> None:
@@ -239,6 +280,71 @@ def test_progress_goes_to_stderr_only(run: Run) -> None:
     assert result.json["added"] == [SKY_ID]
 
 
+def test_progress_in_a_log_is_a_line_every_tenth(run: Run) -> None:
+    write("긴.txt", "\n\n".join(f"{n}번째 하늘은 파랗다. " + "바다는 깊다. " * 30 for n in range(600)))
+    lines = [line for line in run("add", "긴.txt").err.splitlines() if line.startswith("문서를 색인하는 중")]
+    assert len(lines) == 11
+    assert lines[0].startswith("문서를 색인하는 중 0/")
+    for n in range(40):
+        write(f"docs/{n}.txt", f"{n}번째 글이다.")
+    lines = run("add", "docs").err.splitlines()
+    assert 10 <= len(lines) <= 13
+    assert "문서를 색인하는 중 1/1 9" in lines  # the last file of all
+
+
+def test_question_from_stdin(run: Run) -> None:
+    fill(run)
+    assert run("ask", "-", "--json", stdin="\ufeff하늘은 파랗다?\n").json["answer"] == SKY
+    assert run("search", "-", "-k", "1", "--json", stdin="하늘은 파랗다?\n").json["hits"][0]["text"] == SKY
+    assert run("ask", "-").error == "질문이 비어 있습니다. 알고 싶은 것을 적어 주세요."
+    for command in ("ask", "search"):
+        assert run(command, "-", stdin="가" * 100_000 + "\n").error == (
+            "질문이 100000자입니다. 2000자까지 물을 수 있으니 줄여 주세요."
+        )
+
+
+def test_long_question_through_a_pipe(run: Run) -> None:
+    fill(run)
+    result = process("ask", "-", input=("가" * 100_000).encode(), stdout=subprocess.PIPE)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr.decode() == "질문이 100000자입니다. 2000자까지 물을 수 있으니 줄여 주세요.\n"
+
+
+def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """``rag`` in a process of its own, as in a shell."""
+    root = str(Path(__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    return subprocess.run(
+        [sys.executable, "-m", "rag", *arguments], env=environment, stderr=subprocess.PIPE, check=False, **options
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("arguments", [("list", "--json"), ("show", SKY_ID), ("--help",)])
+def test_output_that_cannot_be_written(run: Run, arguments: tuple[str, ...]) -> None:
+    fill(run)
+    with Path("/dev/full").open("wb") as full:
+        result = process(*arguments, stdout=full)
+    assert result.returncode == 1
+    assert result.stderr.decode() == "결과를 쓸 수 없습니다: 저장 공간이 모자랍니다. 출력하는 곳을 확인해 주세요.\n"
+
+
+def test_output_that_is_closed(run: Run) -> None:
+    fill(run)
+    result = process("list", preexec_fn=lambda: os.close(1))
+    assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+    assert "결과를 쓸 수 없습니다: 닫혀 있습니다." in result.stderr.decode()
+
+
+def test_nobody_reads_the_output(run: Run) -> None:
+    fill(run)
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = process("list", stdout=writing)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
 # Options
 
 
@@ -303,15 +409,15 @@ def bad_path(kind: str) -> str:
 
 
 REASONS = {
-    "missing": ("No such file", "No such file"),
+    "missing": ("그런 파일이나 폴더가 없습니다", "No such file"),
     "binary": ("글이 아닙니다", "is not text"),
     "zero bytes": ("글이 없습니다", "has no text"),
     "only space": ("글이 없습니다", "has no text"),
     "folder without documents": ("넣을 문서가 없습니다", "There are no documents in"),
     "not a document": ("지원하지 않습니다", "is not supported"),
     "broken line": ("2번째 줄", "line 2"),
-    "name too long": ("읽을 수 없습니다", "Cannot read"),
-    "line break in the name": ("No such file", "No such file"),
+    "name too long": ("이름이 너무 깁니다", "File name too long"),
+    "line break in the name": ("그런 파일이나 폴더가 없습니다", "No such file"),
 }
 
 
@@ -330,7 +436,8 @@ def test_path_that_cannot_be_added(run: Run, kind: str) -> None:
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux's /proc")
 def test_file_that_can_be_opened_but_not_read(run: Run) -> None:
     Path("bad.txt").symlink_to("/proc/self/mem")  # address 0 is nobody's: reading fails, for root as well
-    assert "Input/output error" in run("add", "bad.txt").err
+    assert "입출력 오류입니다" in run("add", "bad.txt").err
+    assert "Input/output error" in run("add", "bad.txt", "--lang", "en").err
 
 
 @pytest.mark.parametrize("command", [("ask", "하늘"), ("search", "하늘"), ("list",), ("verify",), ("rebuild",)])
@@ -370,6 +477,27 @@ def test_bad_history(run: Run, content: str | None) -> None:
     assert run("ask", "하늘은?", "--history", "history.json").error.startswith("이전 대화를 쓸 수 없습니다: ")
 
 
+def test_mistakes_in_korean_hold_no_english(run: Run) -> None:
+    fill(run)
+    write("history.json", "not JSON")
+    assert run("ask", "하늘은?", "--history", "history.json").error.startswith(
+        "이전 대화를 쓸 수 없습니다: history.json: JSON이 아닙니다. "
+    )
+    assert "없는.json: 그런 파일이나 폴더가 없습니다." in run("ask", "하늘은?", "--history", "없는.json").error
+    write("a.jsonl", '{"id": "a", "title": "b"}')
+    assert '1번째 줄: "text"가 없거나 글이 아닙니다.' in run("add", "a.jsonl").err
+    Path("index/library.db").write_bytes(b"x" * 5000)
+    assert "데이터베이스 파일이 아닙니다" in run("list").error
+
+
+def test_history_that_is_too_long(run: Run) -> None:
+    fill(run)
+    write("history.json", json.dumps([{"role": "user", "content": "가" * 2001}]))
+    assert run("ask", "하늘은?", "--history", "history.json").error == (
+        "이전 대화의 마지막 질문이 2001자입니다. 2000자까지 쓸 수 있으니 줄여 주세요."
+    )
+
+
 @pytest.mark.parametrize("command", ["show", "remove"])
 def test_unknown_id(run: Run, command: str) -> None:
     fill(run)
@@ -393,15 +521,29 @@ def test_unknown_id(run: Run, command: str) -> None:
 def test_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert (result.status, result.out) == (2, "")
-    assert result.err.startswith("usage: rag")
+    assert result.err.startswith("사용법: rag")
+    message = result.err.splitlines()[-1].partition(": ")[2]
+    assert any("가" <= character <= "힣" for character in message), message
     assert not Path("index").exists()
+    result = run(*arguments, "--lang=en") if "de" not in arguments else run("--lang=en", *arguments)
+    assert (result.status, result.out, result.err.isascii() or "하늘" in result.err) == (2, "", True)
+    assert result.err.startswith("usage: rag")
+
+
+def test_usage_error_says_what_is_allowed(run: Run) -> None:
+    assert run("search", "하늘", "-k", "0").err.splitlines()[-1] == "rag search: -k: 1 이상의 정수여야 합니다: 0"
+    assert run("search", "하늘", "-k", "0", "--lang", "en").err.splitlines()[-1] == (
+        "rag search: argument -k: must be a whole number from 1 on: 0"
+    )
+    assert run("ask").err.splitlines()[-1] == "rag ask: 빠진 것이 있습니다: question"
+    assert run("list", "--fast").err.splitlines()[-1] == "rag: 모르는 인자입니다: --fast"
 
 
 # Seeds
 
 
 def test_default_library_begins_with_the_seeds(run: Run) -> None:
-    write("seeds/하늘.txt", SKY)
+    write_seeds()
     assert run("ask", "하늘은 파랗다?", "--json").json["answer"] == SKY
     again = run("ask", "하늘은 파랗다?", "--json")
     assert again.err == ""
@@ -410,28 +552,34 @@ def test_default_library_begins_with_the_seeds(run: Run) -> None:
 
 
 def test_filling_is_told_on_stderr(run: Run) -> None:
-    write("seeds/하늘.txt", SKY)
+    write_seeds()
     result = run("search", "하늘은 파랗다?", "--json", "--lang", "en")
     assert "indexing documents 1/1" in result.err
     assert [hit["text"] for hit in result.json["hits"]] == [SKY]
 
 
 def test_listing_and_showing_fill_the_default_library_too(run: Run) -> None:
-    write("seeds/하늘.txt", SKY)
+    write_seeds()
     assert run("show", SKY_ID).out == f"{SKY}\n"
     assert run("list").out == f"{SKY_ID}\t하늘\n"
 
 
 def test_bad_question_is_told_before_the_seeds_are_read(run: Run) -> None:
-    write("seeds/하늘.txt", SKY)
+    write_seeds()
     assert run("ask", " ").error == "질문이 비어 있습니다. 알고 싶은 것을 적어 주세요."
 
 
 def test_other_libraries_do_not_get_the_seeds(run: Run) -> None:
-    write("seeds/하늘.txt", SKY)
+    write_seeds()
     write("바다.txt", SEA)
     run("add", "바다.txt", "--index", "mine")
     assert [document["title"] for document in run("list", "--index", "mine", "--json").json["documents"]] == ["바다"]
     write("바다.txt", SEA)
     run("add", "바다.txt")
     assert [document["title"] for document in run("list", "--json").json["documents"]] == ["바다"]
+
+
+def test_seeds_of_another_project_are_not_ours(run: Run) -> None:
+    write("seeds/하늘.txt", SKY)
+    assert "색인이 없습니다" in run("ask", "하늘은 파랗다?").error
+    assert not Path("index").exists()

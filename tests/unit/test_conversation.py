@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.conversation import leans_on_history, search_question
+from rag.conversation import context_of, leans_on_history
 from rag.morphology import Morphology
 from rag.types import Turn
 
@@ -26,7 +26,7 @@ HISTORY = [Turn("user", FIRST), Turn("assistant", "내년 봄에 놓인다.")]
     ],
 )
 def test_a_question_that_leans_is_searched_with_the_one_before(morphology: Morphology, question: str) -> None:
-    assert search_question(question, HISTORY, morphology) == f"{FIRST}\n{question}"
+    assert context_of(question, HISTORY, morphology) == FIRST
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,25 @@ def test_a_question_that_leans_is_searched_with_the_one_before(morphology: Morph
 )
 def test_a_question_that_stands_alone_is_left_as_it_is(morphology: Morphology, question: str) -> None:
     assert not leans_on_history(question, morphology)
-    assert search_question(question, HISTORY, morphology) == question
+    assert context_of(question, HISTORY, morphology) == ""
 
 
 @pytest.mark.parametrize("history", [[], [Turn("assistant", "안녕하세요.")], [Turn("user", " \n")]])
 def test_without_an_earlier_question_there_is_nothing_to_lean_on(morphology: Morphology, history: list[Turn]) -> None:
-    assert search_question("그건?", history, morphology) == "그건?"
+    assert context_of("그건?", history, morphology) == ""
 
 
-def test_the_last_question_counts_and_answers_do_not(morphology: Morphology) -> None:
-    history = [Turn("user", "첫째 질문"), Turn("user", "둘째 질문"), Turn("assistant", "답"), Turn("user", " ")]
-    assert search_question("그건?", history, morphology) == "둘째 질문\n그건?"
+def test_answers_and_empty_turns_do_not_count(morphology: Morphology) -> None:
+    history = [Turn("user", "새 다리의 공사비 예산은?"), Turn("assistant", "답"), Turn("user", " ")]
+    assert context_of("그건?", history, morphology) == "새 다리의 공사비 예산은?"
+
+
+def test_a_chain_of_follow_ups_goes_back_to_a_question_that_stands_alone(morphology: Morphology) -> None:
+    asked = ["전혀 다른 옛날 질문의 내용은?", "나루터의 새 다리는 언제 놓이나요?", "그럼 공사비는?"]
+    history = [Turn("user", text) for text in asked]
+    assert context_of("시공사는?", history, morphology) == "나루터의 새 다리는 언제 놓이나요?\n그럼 공사비는?"
+
+
+def test_it_goes_back_three_questions_at_most(morphology: Morphology) -> None:
+    history = [Turn("user", f"{n}번은?") for n in range(6)]
+    assert context_of("그건?", history, morphology) == "3번은?\n4번은?\n5번은?"

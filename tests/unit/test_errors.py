@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import string
 from collections.abc import Iterator
 
 import pytest
 
 from rag import errors
-from rag.errors import DocumentNotFoundError, GeungeoError, HistoryError, UnreadableFileError
+from rag.errors import (
+    BadRecordError,
+    DocumentNotFoundError,
+    GeungeoError,
+    HistoryError,
+    LibraryCorruptError,
+    UnreadableFileError,
+)
 
 
 def below(cls: type[GeungeoError]) -> Iterator[type[GeungeoError]]:
@@ -63,6 +72,48 @@ def test_korean_is_what_users_read() -> None:
     error = DocumentNotFoundError(id="news-1")
     assert error.message() == "id가 news-1인 문서가 없습니다. `rag list`로 문서 목록을 볼 수 있습니다."
     assert str(error) == "There is no document with the id news-1. `rag list` shows the documents."
+
+
+CODES = ["ENOENT", "EACCES", "EISDIR", "ENOSPC", "EIO", "ENAMETOOLONG", "ENOTDIR", "EROFS", "ELOOP"]
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        *(os.strerror(getattr(errno, code)) for code in CODES),
+        "not a file",
+        "the file is empty",
+        "the text is empty",
+        "not JSON",
+        "not a JSON object",
+        "not a list",
+        "embedded null byte",
+        "file is not a database",
+        "database disk image is malformed",
+        "database or disk is full",
+        "unable to open database file",
+        "attempt to write a readonly database",
+        "the documents keep changing or do not agree with their index",
+    ],
+)
+def test_details_are_told_in_korean(detail: str) -> None:
+    for given in (detail, f"기록.json: {detail}"):
+        error = LibraryCorruptError(path="색인", detail=given)
+        assert detail not in error.message("ko")
+        assert detail in error.message("en")
+
+
+def test_details_with_values_are_told_in_korean() -> None:
+    def told(detail: str) -> str:
+        return BadRecordError(path="a.jsonl", line=2, detail=detail).message("ko").split(". ")[0]
+
+    assert told('"text" is missing or not a text') == 'a.jsonl 2번째 줄: "text"가 없거나 글이 아닙니다'
+    assert told("the id {x}: 7 stands twice") == "a.jsonl 2번째 줄: id {x}: 7가 두 번 나옵니다"
+    assert told("something new") == "a.jsonl 2번째 줄: something new"
+
+
+def test_only_details_are_put_into_korean() -> None:
+    assert "not a file 파일" in UnreadableFileError(path="not a file", detail="not a file").message("ko")
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,13 @@ def test_documents_of_many_passages_and_of_one_share_batches(morphology: Morphol
         for given, passages in index_documents(documents, morphology, embedder, chunk_size=30, on_progress=told.append)
     }
     assert {id: len(passages) for id, passages in indexed.items()} == {"first": 1, "long": BATCH, "last": 1}
-    assert [(progress.done, progress.total) for progress in told] == [(BATCH, BATCH + 2), (BATCH + 2, BATCH + 2)]
-    # One text for "first", three for each of the long one's passages: 63 in the first batch, one in the second.
-    assert [len(call) for call in embedder.calls] == [1 + 63 * 3, 3 + 4]
+    assert [(progress.done, progress.total) for progress in told] == [
+        (0, BATCH + 2),
+        (BATCH, BATCH + 2),
+        (BATCH + 2, BATCH + 2),
+    ]
+    # One text for "first", three for each of the long one's passages: all but one in the first batch.
+    assert [len(call) for call in embedder.calls] == [1 + (BATCH - 1) * 3, 3 + 4]
     for n, passage in enumerate(indexed["long"]):
         texts = [f"{n}번째 하늘은 파랗다.", f"{n}번째 바다는 깊다."]
         assert passage.passage.text == " ".join(texts)

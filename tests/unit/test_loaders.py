@@ -182,6 +182,11 @@ def test_document_fields() -> None:
         ("어제 비가 왔다\n봄철 산불 조심 기간", "memo"),  # -다 ends one without a full stop as well
         ("가" * 81, "memo"),
         ("가\n나\n다\n라\n마\n봄철 산불 조심 기간", "가"),  # only the first five lines count
+        ("홈 > 경제 > 산업\n입력 2025.04.30 10:11\n공유하기\n나루터에 새 다리\n\n글.", "나루터에 새 다리"),
+        ("한바다 기자 bada@example.com\n나루터에 새 다리\n글.", "나루터에 새 다리"),
+        ("공유하기\n더보기", "memo"),
+        ("보낸 사람: 한바다\n받는 사람: 모두\n제목: 다음 주 배편\n\n안녕하세요.", "다음 주 배편"),
+        ("From: bada@example.com\nSubject: Re: boats\n\nHello.", "Re: boats"),
         ("띄어쓰기가   \t 많은 제목", "띄어쓰기가 많은 제목"),
     ],
 )

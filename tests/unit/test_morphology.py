@@ -108,6 +108,46 @@ def test_marks_alone_are_a_sentence_without_morphemes(morphology: Morphology) ->
     assert list(morphology.sentences(["😀!"])) == [[AnalysedSentence(0, 2, ())]]
 
 
+@pytest.mark.parametrize(
+    "expected",
+    [
+        [
+            "The library lent 182,400 books in 2024.",
+            "It opened a new room.",
+            "The director is Helen Marsh.",
+            "Fines are a quarter a day!",
+        ],
+        ["Dr. Smith met Mr. J. Smith and Mrs. Lee of the U.S. Senate, e.g. Al vs. Bob.", "It rose 3.5 percent."],
+        ["See No. 5 on St. James Street.", "She (Ann) left.", '"Good."', "(Nobody spoke.)", "Then all went home."],
+        ["1. The library is open.", "2. The café is shut."],
+        ["그는 “I am here. You go.”라고 말했다.", "끝이다."],
+        ["会議は三時に始まる。", "会議は「長い。でも良い。」と言った。", "終わり！"],
+        ["明日は晴れ。", "会議は三時です。"],
+        ["他说：“好。”", "今天很好！", "明天呢？"],
+        ["제2조(대상) ① 회원은 책을 빌린다.", "두 권을 허용한다.", "② 비회원은 안 된다.", "③ 끝이다."],
+        ["축제를 연다.", "▲ 일시: 5월 ▲ 장소: 강가"],
+        ["신청한다.", "2) 기다린다.", "3. 받는다."],
+        ["김○○ 씨가 왔다.", "○○시는 크다."],
+        ["| 나루. 배가 닿는다. | Come in. Sit. |"],
+    ],
+)
+def test_sentences_of_other_languages_and_lists(morphology: Morphology, expected: list[str]) -> None:
+    for space in (" ", ""):
+        if space or all("\u3000" < sentence[0] < "\ua000" for sentence in expected):  # Chinese and Japanese have none
+            text = space.join(expected)
+            (found,) = morphology.sentences([text])
+            assert [text[sentence.start : sentence.end] for sentence in found] == expected
+
+
+def test_morphemes_go_with_the_sentence_they_stand_in(morphology: Morphology) -> None:
+    (found,) = morphology.sentences(["It rained. Boats left. We stayed!"])
+    assert [[m.form for m in sentence.morphemes] for sentence in found] == [
+        ["it", "rained"],
+        ["boats", "left"],
+        ["we", "stayed"],
+    ]
+
+
 def test_threads_get_what_one_alone_gets(morphology: Morphology) -> None:
     texts = [f"{noun}에서 {noun}까지" for noun in ("서울", "도서관", "은행", "강가")] * 5
     expected = [forms(morphology, text) for text in texts]

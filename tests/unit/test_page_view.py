@@ -14,7 +14,7 @@ import pytest
 from rag.errors import EmptyQuestionError, LibraryMissingError
 from rag.page import desk, frame, view
 from rag.page.contract import Exchange, PageSettings, history_of, key_of, still_there
-from rag.page.handlers import base_name
+from rag.page.handlers import base_name, distinct
 from rag.page.words import WORDS, Said, both
 from rag.types import Answer, Citation, Document, DocumentInfo, Progress
 
@@ -121,7 +121,7 @@ def test_nothing_from_outside_becomes_markup(word: str) -> None:
         desk.reader_changed(citation),
         desk.documents([info]),
         desk.intake_progress(Progress("embed", 1, 2, word)),
-        desk.intake_report(0, 0, [(word, Said(word, word))]),
+        desk.intake_report(0, 0, 0, [(word, Said(word, word))]),
         desk.intake_problem(Said(word, word)),
         desk.intake_removed(word),
         frame.drop_area(settings),
@@ -228,8 +228,24 @@ def test_progress_and_report_count() -> None:
     assert "3/7" in desk.intake_progress(Progress("embed", 3, 7)) and 'max="7"' in desk.intake_progress(
         Progress("load", 1, 7)
     )
-    report = shown(desk.intake_report(2, 1, [("가.hwp", Said("형식이 다릅니다", "Wrong format"))]), "ko")
-    assert report.startswith("새로 넣은 문서 2개이미 있던 문서 1개넣지 못한 파일 1개가.hwp 형식이 다릅니다")
+    report = shown(desk.intake_report(2, 3, 1, [("가.hwp", Said("형식이 다릅니다", "Wrong format"))]), "ko")
+    assert report.startswith(
+        "새로 넣은 문서 2개바뀐 문서 3개이미 있던 문서 1개넣지 못한 파일 1개가.hwp 형식이 다릅니다"
+    )
+    assert shown(desk.intake_report(1, 2, 0, []), "en").startswith("Documents added: 1Replaced: 2")
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["a.txt", "b.txt"], ["a.txt", "b.txt"]),
+        (["a.txt", "a.txt", "a.txt"], ["a.txt", "a (2).txt", "a (3).txt"]),
+        (["a.txt", "a.txt", "a (2).txt"], ["a.txt", "a (3).txt", "a (2).txt"]),
+        (["가.tar.gz", "가.tar.gz", "file", "file"], ["가.tar.gz", "가.tar (2).gz", "file", "file (2)"]),
+    ],
+)
+def test_names_of_one_drop_are_made_distinct(given: list[str], names: list[str]) -> None:
+    assert distinct(given) == names
 
 
 def test_history_has_only_answered_exchanges() -> None:

@@ -227,3 +227,22 @@ def test_search_fails_when_faiss_does(
     monkeypatch.setattr(faiss.IndexIDMap2, "search", broken)
     with pytest.raises(RuntimeError, match="out of order"):
         retriever.search("하늘", 1)
+
+
+def test_what_a_follow_up_leans_on_counts_half(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"강물": ((0, 1), "강물"), "바다": ((0, 1), "바다")})  # neither is near to the question
+    found = retriever.find("강물은?", 2, context="바다는?")
+    # n = 2, df = 1 each, lengths all average: idf = ln(1 + 1.5 / 1.5) = ln 2, BM25 = ln 2 * 1 / (1 + 1.5)
+    assert found.weights == pytest.approx({"강물": math.log(2), "바다": math.log(2) / 2})
+    most = math.log(2) * 1.5
+    scores = {hit.passage.text: hit.score for hit in found.hits}
+    assert scores == pytest.approx(
+        {"강물": 0.15 * math.log(2) / 2.5 / most, "바다": 0.15 * math.log(2) / 2.5 / 2 / most}
+    )
+
+
+def test_a_word_of_the_question_and_of_what_it_leans_on_is_the_questions(
+    store: Store, retriever: HybridRetriever
+) -> None:
+    fill(store, {"강물": ((0, 1), "강물"), "바다": ((0, 1), "바다")})
+    assert retriever.find("강물은?", 2, context="강물이?").weights == pytest.approx({"강물": math.log(2)})

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from rag.morphology import Morphology
+from rag.furniture import Line, kind
+from rag.morphology import AnalysedSentence, Morpheme, Morphology
 from rag.splitting import Piece, split
 
 # Function-scoped fixtures are what the check is about; the analyser is one a session.
@@ -42,11 +47,29 @@ PARTS = [
     "하나, 둘, 셋, ",
     "日本語です。",
     "Is it? Yes. ",
+    "허용한다. ② ",
+    "▲",
+    "2. ",
+    "「長い。」と",
+    "| 값. | 나이다. |\n",
+    "He left. Dr. Who! ",
 ]
 texts = st.lists(st.sampled_from(PARTS), max_size=30).map("".join)
 lines = st.lists(
     st.sampled_from(
-        ["더보기", "공유하기 | 인쇄", "ⓒ 물새신문", "한바다 기자", "나루에 배가 왔다. 사람이 내렸다.", "", "가" * 60]
+        [
+            "더보기",
+            "설정",
+            "많이 본 뉴스",
+            "1 비가 온다",
+            "입력 2025.04.30",
+            "공유하기 | 인쇄",
+            "ⓒ 물새신문",
+            "한바다 기자",
+            "나루에 배가 왔다. 사람이 내렸다.",
+            "",
+            "가" * 60,
+        ]
     ),
     max_size=12,
 ).map("\n".join)
@@ -238,6 +261,94 @@ def test_morphemes_lie_in_the_sentence_that_holds_them(morphology: Morphology) -
     assert [sentence.morphemes[0] for sentence in piece.sentences] == ["나루", "사공"]
 
 
+KOREAN_WRAPPED = """\
+강가의 오래된 나루에는 하루에 두 번 배가 다니는데, 아침 배는 여섯 시에
+떠나고 저녁 배는 해가 지기 한 시간 앞서 떠나므로 늦게 온 사람은 하룻밤을
+묵어야 했다. 주막은 하나뿐이었다. 지난해 봄부터는 다리를 놓자는 사람들과
+3월마다 열리는 나루터 잔치를 지키자는 사람들이 마을 회관에 모여 다투었다."""
+ENGLISH_WRAPPED = """\
+The old landing on the river is served by two boats a day. The morning
+boat leaves at six and the evening boat leaves an hour before the sun
+goes down, so that whoever comes late has to spend the night there. The
+inn has four rooms. It is the only one on this side of the river."""
+
+
+@pytest.mark.parametrize(("text", "count"), [(KOREAN_WRAPPED, 3), (ENGLISH_WRAPPED, 4)])
+def test_prose_of_a_fixed_width_is_cut_at_sentences_and_not_at_lines(
+    morphology: Morphology, text: str, count: int
+) -> None:
+    text = f"# 나루터\n{text}\n- 끝"
+    found = sentences(text, split(text, morphology, chunk_size=1000))
+    assert (found[0], found[-1], len(found)) == ("# 나루터", "- 끝", count + 2)
+    assert all(sentence.endswith((".", "다.")) for sentence in found[1:-1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1분기 매출은 작년 동기보다 4.5% 증가\n2분기 매출은 작년 동기보다 3.1% 감소\n3분기 매출은 2.2% 증가했다.",
+        "- 1층 어린이 열람실과 가족 열람실, 휴게실\n- 2층 종합 자료실과 노트북 열람실, 복사실\n- 3층 강당과 옥상 정원이다.",
+        "내년 도서관 예산은 사백오십억 원으로 편성\n시민 열람실은 아침 아홉 시부터 밤까지 개방\n어린이 열람실은 주말에도 저녁까지 개방",
+        "나루터에 새 다리가 놓인다는 소식에 들뜬 마을\n입력 2025.04.30 10:11 수정 2025.04.30\n이민정 기자 mj@a.kr\n공사비는 구십억 원이다.",
+        "> 그는 나루에서 오랫동안 배를 기다리고 있었다\n> 사공은 노래를 부르며 천천히 배를 저어 와서는\n> 손을 흔들었다.",
+    ],
+    ids=["quarters", "bullets", "headlines", "news", "quotation"],
+)
+def test_lines_that_are_as_long_as_each_other_by_chance_stay_apart(morphology: Morphology, text: str) -> None:
+    found = sentences(text, split(text, morphology))
+    assert found == text.split("\n")
+
+
+def test_a_row_of_a_table_is_one_sentence(morphology: Morphology) -> None:
+    text = "| 이름 | 뜻 |\n|---|---|\n| 나루 | 배가 닿는다. 사람이 탄다. Come in. Sit. |\n| 주막 | 잔다. 먹는다. |"
+    assert sentences(text, split(text, morphology)) == text.split("\n")
+    assert set(words(text, split(text, morphology, chunk_size=45))) <= {
+        "| 이름 | 뜻 |\n|---|---|",
+        *text.split("\n")[2:],
+    }
+
+
+# --- work
+
+
+class _Lines(Morphology):
+    """A sentence a line, with as many morphemes as words: what is counted is the splitter's work and not Kiwi's."""
+
+    def sentences(self, texts: Sequence[str]) -> Iterator[list[AnalysedSentence]]:
+        for text in texts:
+            places = [at for at in range(len(text)) if text[at] != " " and (at == 0 or text[at - 1] == " ")]
+            yield [AnalysedSentence(0, len(text), tuple(Morpheme("말", "NNG", at, at + 1) for at in places))]
+
+
+def lines_run(text: str) -> int:
+    """How many lines of Python splitting the text runs through, in rag alone."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        if frame.f_globals.get("__name__") not in {"rag.splitting", "rag.furniture"}:
+            return None
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        split(text, _Lines(), chunk_size=60)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["나루에 배가 왔다\n더보기\n사람이 내렸다\n", "나루에 배가 왔다\n", "나루 "],
+    ids=["stretches", "sentences", "one sentence"],
+)
+def test_work_grows_as_the_text_does(part: str) -> None:
+    assert lines_run(part * 400) <= 4.2 * lines_run(part * 100)
+
+
 # --- page furniture, bylines, copyright
 
 PAGE = """홈 | 메뉴
@@ -305,3 +416,70 @@ def test_passages_of_a_text_about_copyright_stay_short(morphology: Morphology) -
     text = "저작권자를 찾는 일은 어렵다.\n" * 100  # every line looks like a colophon
     pieces = split(text, morphology, chunk_size=60)
     assert max(piece.end - piece.start for piece in pieces) <= 60 + 240
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "홈 > 경제 > 산업",
+        "Home › News › Economy",
+        "입력 2025.04.30 10:11 수정 2025.04.30 11:25",
+        "입력 2025.04.30 10:11 수정 …",
+        "기사입력 : 2025-04-30 오전 10:11",
+        "최종수정 2025년 4월 30일 (수) 10:11 | 공유",
+        "글자크기 가 가",
+    ],
+)
+def test_furniture_of_news_pages(line: str) -> None:
+    assert kind(line) is Line.FURNITURE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "정치 대통령실",  # a label, but nothing tells so
+        "2025.04.30",  # a diary's heading
+        "작성일: 2025.04.30",  # what a report says of itself
+        "입력 2025.04.30 자료를 다시 살폈다",
+        "수정 사항",
+        "설정 > 화면 > 밝기",
+        "홈 > 설정 > 화면에서 밝기를 고르면 화면 전체가 곧바로 어두워진다.",
+        "글자크기 가나다",
+    ],
+)
+def test_what_looks_like_furniture_of_news_pages_and_says_something(line: str) -> None:
+    assert kind(line) is Line.CONTENT
+
+
+def searchable(text: str, morphology: Morphology) -> list[tuple[str, bool]]:
+    return [(text[piece.start : piece.end], piece.searchable) for piece in split(text, morphology)]
+
+
+def test_other_articles_headlines_are_furniture_up_to_the_next_sentence(morphology: Morphology) -> None:
+    listed = "많이 본 뉴스\n1 코스피 3000 돌파\n2 내일 전국 비\n\n3 나루터 다리 왜 늦나?"
+    text = f"배가 왔다.\n\n{listed}\n\n사공이 내렸다."
+    assert searchable(text, morphology) == [("배가 왔다.", True), (listed, False), ("사공이 내렸다.", True)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "관련기사\n\n나루터에 새 다리가 놓인다\n\n공사비는 구십억 원이다.",  # a heading of the article itself
+        "관련기사\n나루터에 새 다리가 놓인다.",
+        "주요 뉴스\n1. 나루터 다리 착공",  # a newsletter
+    ],
+)
+def test_what_stands_below_such_a_label_may_be_content(morphology: Morphology, text: str) -> None:
+    label, rest = text.split("\n", 1)
+    assert searchable(text, morphology) == [(label, False), (rest.strip(), True)]
+
+
+def test_a_word_on_a_button_may_head_a_section(morphology: Morphology) -> None:
+    text = "설명서\n\n설정\n밝기와 소리를 고른다.\n\n검색\n찾을 말을 넣는다."
+    assert searchable(text, morphology) == [(text, True)]
+
+
+@pytest.mark.parametrize("text", ["설정\n\n배가 왔다.", "공유하기\n설정\n배가 왔다.", "설정\n검색\n배가 왔다."])
+def test_a_word_on_a_button_that_heads_nothing_is_furniture(morphology: Morphology, text: str) -> None:
+    furniture = text.removesuffix("배가 왔다.").strip()
+    assert searchable(text, morphology) == [(furniture, False), ("배가 왔다.", True)]

@@ -381,3 +381,17 @@ def test_widened_span_is_reported(store: Store, other: sqlite3.Connection) -> No
     assert store.problems() == []
     other.execute('UPDATE passage SET "end" = "end" + 1')
     assert "sentences do not cover it" in " / ".join(store.problems())
+
+
+def test_a_library_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_sky = Store.open(tmp_path, create=True)
+    with_sky.write([a_document()], model=MODEL)
+    with_sky.close()
+    monkeypatch.setattr("rag.store.os.access", lambda path, mode: False)  # as on a mounted image
+    store = Store.open(tmp_path)
+    assert texts(store) == {"sky": SKY}
+    assert store.problems() == []
+    with pytest.raises(StorageError):
+        store.remove("sky")
+    assert texts(store) == {"sky": SKY}
+    store.close()

@@ -60,13 +60,21 @@ def test_no_answer() -> None:
 
 
 def test_an_add_report() -> None:
-    report = AddReport(("a",), ("b", "c"), (Failure("x.txt", "빈 파일"),))
+    report = AddReport(("a",), ("b", "c"), (Failure("x.txt", "빈 파일"),), ("d",))
     assert report.to_dict() == {
         "added": ["a"],
+        "replaced": ["d"],
         "unchanged": ["b", "c"],
         "failed": [{"path": "x.txt", "error": "빈 파일"}],
     }
-    assert AddReport().to_dict() == {"added": [], "unchanged": [], "failed": []}
+    assert AddReport().to_dict() == {"added": [], "replaced": [], "unchanged": [], "failed": []}
+
+
+def test_a_failure_in_both_languages() -> None:
+    failure = Failure("x.txt", "빈 파일", {"ko": "빈 파일", "en": "empty"})
+    assert (failure.message("ko"), failure.message("en")) == ("빈 파일", "empty")
+    assert Failure("x.txt", "빈 파일").message("en") == "빈 파일"
+    assert hash(failure)
 
 
 def test_all_of_it_is_json() -> None:

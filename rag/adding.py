@@ -1,0 +1,142 @@
+"""Files into a library, one after the other: read, compared with what is there, written. Splitting and embedding is not here.
+
+A file is known by its collection and its name in it, the source key. What has changed under a key replaces its old self.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from rag.errors import DocumentError, DocumentNotFoundError, DuplicateIdError, DuplicateNameError
+from rag.loaders import LoadedDocument, find_files, load
+from rag.settings import Settings
+from rag.store import Store
+from rag.types import AddReport, Failure, Progress
+
+Paths = str | Path | Iterable[str | Path]
+OnProgress = Callable[[Progress], None]
+Write = Callable[[Sequence[LoadedDocument]], list[str]]
+
+
+class Adding:
+    """One call of ``Assistant.add``. ``write`` indexes and stores documents, and returns their ids."""
+
+    def __init__(self, store: Store, settings: Settings, collection: str | None, write: Write) -> None:
+        self._store = store
+        self._settings = settings
+        self._given = collection
+        self._collection = collection or "files"
+        self._write = write
+        self._done: dict[str, tuple[Path, list[tuple[str, str]]]] = {}  # source key -> file and what was in it
+        self._added: list[str] = []
+        self._unchanged: list[str] = []
+        self._replaced: list[str] = []
+
+    def add(self, paths: Paths, on_progress: OnProgress | None) -> AddReport:
+        """Add all that can be added."""
+        files, failed = _find(paths, self._given, self._settings)
+        for number, (file, name) in enumerate(files, 1):
+            if on_progress is not None:
+                on_progress(Progress("load", number, len(files), file.name))
+            try:
+                self._add_file(file, name)
+            except DocumentError as error:
+                failed.append(_failure(file, error, self._settings))
+        return AddReport(tuple(self._added), tuple(self._unchanged), tuple(failed), tuple(self._replaced))
+
+    def _add_file(self, file: Path, name: str) -> None:
+        loaded = load(file, name=name, collection=self._collection, max_mb=self._settings.max_file_mb)
+        content = [(item.document.name, item.document.sha256) for item in loaded]
+        other, before = self._done.get(name, (file, content))
+        if before != content:  # the one just added must not be lost without a word
+            raise DuplicateNameError(path=file, other=other)
+        outdated = self._outdated(name, loaded)
+        self._added += self._write(self._new_of(loaded))
+        self._forget_lines(name, loaded)
+        self._replaced += [id for id, sha256 in outdated if self._sha256(id) != sha256]
+        self._done[name] = (file, content)
+
+    def _outdated(self, name: str, loaded: Sequence[LoadedDocument]) -> list[tuple[str, str]]:
+        """Id and sha256 of what the file's source keys hold and the file no longer does. Another file may hold it too."""
+        now = {item.document.name: (item.document.id, item.document.sha256) for item in loaded}
+        names = sorted(now.keys() | self._store.sources_below(self._collection, f"{name}#"))
+        held = {key: self._store.source(self._collection, key) for key in names}
+        return [what for key, what in held.items() if what is not None and what != now.get(key)]
+
+    def _new_of(self, loaded: Sequence[LoadedDocument]) -> list[LoadedDocument]:
+        """Those that are not in the library yet. The others are noted as unchanged, under one more source if need be."""
+        new = []
+        same = []
+        for item in loaded:
+            document = item.document
+            stored = self._sha256(document.id)
+            if stored == document.sha256:
+                same.append(document)
+                continue
+            if stored is not None:
+                held = self._store.source(document.collection, document.name)
+                if held is None or held[0] != document.id:
+                    other = self._store.document(document.id).name
+                    raise DuplicateIdError(path=document.name, id=document.id, other=other)
+            new.append(item)
+        for document in same:  # a conflict above must leave all as it is
+            if self._store.source(document.collection, document.name) != (document.id, document.sha256):
+                self._store.link(document.collection, document.name, document.id)
+            self._unchanged.append(document.id)
+        return new
+
+    def _sha256(self, id: str) -> str | None:
+        try:
+            return self._store.document(id).sha256
+        except DocumentNotFoundError:
+            return None
+
+    def _forget_lines(self, name: str, loaded: Sequence[LoadedDocument]) -> None:
+        """Lines that a JSONL file no longer has go with it: the file is the source."""
+        gone = self._store.sources_below(self._collection, f"{name}#") - {item.document.name for item in loaded}
+        if gone and all(item.document.name.startswith(f"{name}#") for item in loaded):  # else it is no file of lines
+            self._store.unlink(self._collection, sorted(gone))
+
+
+def unusable(paths: Paths, collection: str | None, settings: Settings) -> AddReport | None:
+    """The report on files of which none can be used, or None as soon as one can. Takes no library, and makes none."""
+    files, failed = _find(paths, collection, settings)
+    for file, name in files:
+        try:
+            load(file, name=name, collection="", max_mb=settings.max_file_mb)
+        except DocumentError as error:
+            failed.append(_failure(file, error, settings))
+        else:
+            return None
+    return AddReport(failed=tuple(failed))
+
+
+def storable(name: str) -> str:
+    """The name without half characters (surrogates), which a shell makes of bytes that are no UTF-8.
+
+    They are written out, as names must stay different from each other.
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _find(paths: Paths, collection: str | None, settings: Settings) -> tuple[list[tuple[Path, str]], list[Failure]]:
+    """The files at and below the paths, each with its source key, and the paths where there are none."""
+    files: list[tuple[Path, str]] = []
+    failed: list[Failure] = []
+    for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
+        try:
+            files += [(file, storable(_name(file, path, collection))) for file in find_files(path)]
+        except DocumentError as error:
+            failed.append(_failure(path, error, settings))
+    return files, failed
+
+
+def _name(file: Path, given: Path, collection: str | None) -> str:
+    root = given.parent if file == given else given
+    return file.relative_to(root).as_posix() if collection else file.resolve().as_posix()
+
+
+def _failure(path: Path, error: DocumentError, settings: Settings) -> Failure:
+    messages = {"ko": error.message("ko"), "en": error.message("en")}
+    return Failure(str(path), messages[settings.language], messages)
