@@ -109,7 +109,7 @@ class Assistant:
         question = self._ready_for(question, history)
         assert self._answerer and self._morphology
         watch = Stopwatch()
-        context = _whole(context_of(question, history, self._morphology))
+        context = _whole(context_of(question, history, self._morphology))[-self.settings.max_question :]
         watch.lap("conversation")
         found, documents = self._find(question, context)
         watch.lap("retrieval")

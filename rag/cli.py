@@ -20,14 +20,13 @@ from rag.adding import unusable
 from rag.assistant import DEFAULT_INDEX, Assistant, seeds_of
 from rag.errors import (
     GeungeoError,
-    HistoryError,
     Language,
     LibraryCorruptError,
     LibraryMissingError,
     OutputError,
     one_line,
 )
-from rag.options import language_of, parser_of, text
+from rag.options import language_of, parser_of, read_history, text
 from rag.settings import Settings
 from rag.types import AddReport, Answer, Progress, Turn
 
@@ -190,7 +189,7 @@ class _Command:
 
 def _ask(command: _Command) -> int:
     question = command.question()
-    history = _read_history(command.options.history) if command.options.history else ()
+    history = read_history(command.options.history) if command.options.history else ()
     with command.open_filled(question, history) as assistant:
         answer = assistant.ask(question, history)
     command.out(answer.to_dict(), lambda: _answer_as_text(answer, command))
@@ -295,7 +294,8 @@ def _answer_as_text(answer: Answer, command: _Command) -> str:
             lines += ["", f"{command.text('nearest')}: {answer.nearest.quote}", f"    {_place(answer.nearest)}"]
         return "\n".join(lines)
     lines = [answer.text or ""]
-    for number, citation in enumerate(answer.citations, 1):
+    for number, citation in enumerate(answer.citations, 1):  # only the first says what the answer says
+        lines += ["", command.text("related")] if number == 2 else []
         lines += ["", f"[{number}] {citation.quote}", f"    {_place(citation)}"]
     return "\n".join(lines)
 
@@ -310,32 +310,6 @@ def _added_as_text(report: AddReport, command: _Command) -> str:
         line += command.text("replaced", replaced=len(report.replaced))
     # A single failure is told on stderr, and needs no line of its own beside that.
     return "\n".join([line, *(failure.error for failure in report.failed if len(report.failed) > 1)])
-
-
-def _read_history(path: Path) -> list[Turn]:
-    """Earlier turns from a JSON file.
-
-    Raises:
-        HistoryError: it is not a JSON list of {"role", "content"}.
-
-    """
-    try:
-        turns = json.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise HistoryError(detail=f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise HistoryError(detail=f"{path}: not JSON") from error
-    if not isinstance(turns, list):
-        raise HistoryError(detail=f"{path}: not a list")
-    for turn in turns:
-        good = (
-            isinstance(turn, dict)
-            and turn.get("role") in ("user", "assistant")  # a tuple: the role may be unhashable
-            and isinstance(turn.get("content"), str)
-        )
-        if not good:
-            raise HistoryError(detail=f"{path}: {json.dumps(turn, ensure_ascii=False)[:60]}")
-    return [Turn(turn["role"], turn["content"]) for turn in turns]
 
 
 _COMMANDS: dict[str, Callable[[_Command], int]] = {

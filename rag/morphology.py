@@ -156,9 +156,7 @@ def _before_trailing_mark(text: str, start: int, at: int) -> int:
 
 
 def _kept(tokens: Sequence[Token], tags: frozenset[str]) -> Iterator[Morpheme]:
-    latin: Morpheme | None = (
-        None  # kept back: Kiwi may read "rained." as "r" and "ained."
-    )
+    latin: Morpheme | None = None  # kept back: Kiwi may read "rained." as "r" and "ained."
     for token in tokens:
         tag = token.tag.partition("-")[0]
         if latin and not (tag == "SL" and token.start == latin.end):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from rag.errors import Language, one_line
+from rag.errors import HistoryError, Language, one_line
 from rag.settings import Settings
+from rag.types import Turn
 
 TEXTS: dict[str, tuple[str, str]] = {
     "description": (
@@ -34,6 +36,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "question": ("질문. -이면 표준 입력에서 읽음", "the question; - reads it from standard input"),
     "positive": ("1 이상의 정수여야 합니다: {value}", "must be a whole number from 1 on: {value}"),
     "declined": ("문서에 답이 없습니다.", "The documents do not say."),
+    "related": ("함께 찾은 문장 (답의 근거는 아닐 수 있습니다):", "Also found (may not support the answer):"),
     "nearest": ("가장 가까운 대목 (답이 아님)", "nearest passage (not an answer)"),
     "empty": (
         "문서가 없습니다. `rag add 경로`로 넣어 주세요.",
@@ -163,3 +166,29 @@ def _positive(language: Language) -> Callable[[str], int]:
         return int(value)
 
     return positive
+
+
+def read_history(path: Path) -> list[Turn]:
+    """Earlier turns from a JSON file.
+
+    Raises:
+        HistoryError: it is not a JSON list of {"role", "content"}.
+
+    """
+    try:
+        turns = json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise HistoryError(detail=f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise HistoryError(detail=f"{path}: not JSON") from error
+    if not isinstance(turns, list):
+        raise HistoryError(detail=f"{path}: not a list")
+    for turn in turns:
+        good = (
+            isinstance(turn, dict)
+            and turn.get("role") in ("user", "assistant")  # a tuple: the role may be unhashable
+            and isinstance(turn.get("content"), str)
+        )
+        if not good:
+            raise HistoryError(detail=f"{path}: {json.dumps(turn, ensure_ascii=False)[:60]}")
+    return [Turn(turn["role"], turn["content"]) for turn in turns]

@@ -583,3 +583,12 @@ def test_seeds_of_another_project_are_not_ours(run: Run) -> None:
     write("seeds/하늘.txt", SKY)
     assert "색인이 없습니다" in run("ask", "하늘은 파랗다?").error
     assert not Path("index").exists()
+
+
+def test_only_the_first_citation_is_shown_as_what_the_answer_rests_on(run: Run) -> None:
+    write("셋.txt", "강물은 차다. 강물은 깊다. 강물은 넓다.\n")
+    run("add", "셋.txt")
+    shown = run("ask", "강물은 차다.").out
+    first, _, related = shown.partition("함께 찾은 문장 (답의 근거는 아닐 수 있습니다):")
+    assert "[1] " in first and "[2] " not in first
+    assert "[2] " in related
