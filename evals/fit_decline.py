@@ -74,7 +74,7 @@ class Bench:
             for item, (_, passages) in zip(loaded, indexed, strict=True)
         }
 
-    def library(self, name: str, paragraphs: Iterable[str]) -> HybridRetriever:
+    def retriever(self, name: str, paragraphs: Iterable[str]) -> HybridRetriever:
         """A retriever over some of the paragraphs."""
         store = Store.open(self.folder / name, create=True)
         store.write([self.documents[text] for text in paragraphs], model=(self.embedder.name, self.embedder.dimension))
@@ -100,8 +100,8 @@ def main() -> int:
 
 def features(bench: Bench, pairs: list[tuple[str, str]], seed: int) -> dict[str, npt.NDArray[np.float64]]:
     """(cosine, coverage) of every question in each of the four settings, (questions, 2)."""
-    whole = bench.library("whole", bench.documents)
-    alone = {text: bench.library(f"alone-{i}", [text]) for i, text in enumerate(bench.documents)}
+    whole = bench.retriever("whole", bench.documents)
+    alone = {text: bench.retriever(f"alone-{i}", [text]) for i, text in enumerate(bench.documents)}
     texts, choose = list(bench.documents), random.Random(seed)
     groups: dict[str, list[tuple[float, float]]] = {"whole": [], "own": [], "far": [], "removed": []}
     for question, own in pairs:

@@ -5,9 +5,10 @@ times the share of the question's words they hold, and the score of the passage 
 over 2,033 passages) the sentence that holds the answer comes first .62 (KLUE) and .59 (TyDi) of the time and in the first
 three .81 and .79.
 
-Whether anything there answers is a logistic model of two figures, fitted by ``evals/fit_decline.py``: the inner product of the
-question with the nearest passage or sentence, and the share of the question's words, weighted by rarity, that the best passage holds. A
-question in another language than the documents shares no words with them and is judged by the first alone.
+Whether anything there answers is a logistic model, fitted by ``evals/fit_decline.py``, of the inner product of the question
+with the nearest passage or sentence. It tells far-off questions. A question on the right subject whose answer is missing it
+cannot tell: that takes reading. For a model that nothing was fitted for, the share of the question's words, weighted by
+rarity, that the best passage holds stands in for it, and a question in another script, which shares none, is not declined.
 """
 
 from __future__ import annotations
