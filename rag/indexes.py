@@ -25,7 +25,7 @@ from rag.store import Store
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # of the derived files
+FORMAT = 2  # of the derived files
 LEFTOVER_AGE = 3600.0  # seconds after which half-written derived files are nobody's work in progress
 
 

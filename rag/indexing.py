@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -27,6 +27,7 @@ def index_documents(
     Progress counts passages over all documents, and begins with none of them done.
     """
     split_documents = [_searchable(document, morphology, chunk_size) for document in documents]
+    headings = {d.id: tuple(dict.fromkeys(m.form for m in morphology.morphemes(d.title))) for d in documents}
     pairs = [(document, piece) for document, pieces in zip(documents, split_documents, strict=True) for piece in pieces]
     embedded: list[IndexedPassage] = []
     at = 0
@@ -35,7 +36,7 @@ def index_documents(
     for document, pieces in zip(documents, split_documents, strict=True):
         while len(embedded) < len(pieces):
             batch = pairs[at : at + BATCH]
-            embedded += _embed(batch, embedder)
+            embedded += _embed(batch, headings, embedder)
             at += len(batch)
             if on_progress is not None:
                 on_progress(Progress("embed", at, len(pairs), document.title))
@@ -47,7 +48,9 @@ def _searchable(document: Document, morphology: Morphology, chunk_size: int) -> 
     return [piece for piece in split(document.text, morphology, chunk_size=chunk_size) if piece.searchable]
 
 
-def _embed(batch: Sequence[tuple[Document, Piece]], embedder: Embedder) -> Iterator[IndexedPassage]:
+def _embed(
+    batch: Sequence[tuple[Document, Piece]], headings: Mapping[str, tuple[str, ...]], embedder: Embedder
+) -> Iterator[IndexedPassage]:
     """Embed passages and, in the same call, their sentences; one that is its whole passage is not embedded twice."""
     texts = [document.text[piece.start : piece.end] for document, piece in batch]
     sentences = [
@@ -60,4 +63,6 @@ def _embed(batch: Sequence[tuple[Document, Piece]], embedder: Embedder) -> Itera
         own = vectors[at : at + len(sentences[row])] if sentences[row] else vectors[row : row + 1]
         at += len(sentences[row])
         passage = Passage(document.id, piece.start, piece.end, texts[row])
-        yield IndexedPassage(passage, piece.sentences, vectors[row], own.astype(np.float16))
+        yield IndexedPassage(
+            passage, piece.sentences, vectors[row], own.astype(np.float16), heading=headings[document.id]
+        )

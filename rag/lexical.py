@@ -21,7 +21,10 @@ from rag.interfaces import Keys, Scores
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets DEBUG for itself and tells everyone of every index
 
-K1, B = 1.5, 0.75  # the usual values
+K1, B = (
+    0.9,
+    0.4,
+)  # for short passages, Trotman, Puurula & Burgess 2014; better here than 1.5, 0.75: docs/architecture.md
 
 
 class LexicalIndex:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,12 +22,21 @@ from rag.indexes import Indexes
 from rag.interfaces import Embedder, Keys, Scores, Vectors
 from rag.morphology import Morphology
 from rag.store import Store
-from rag.types import Found, Hit, IndexedPassage
+from rag.types import Found, Hit, IndexedPassage, Passage
 
 CANDIDATES = 50  # passages an arm, or three times what is asked for
 LEXICAL_WEIGHT = 0.15
 CONTEXT_WEIGHT = 0.5
 SAME = 0.7  # share of morphemes two passages may have in common before the lower one is left out
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A question as the arms take it."""
+
+    vector: Vectors  # (dimension,), unit length
+    own: list[str]  # morphemes of the question
+    leaned: list[str]  # those that only its context has
 
 
 class HybridRetriever:
@@ -50,29 +60,59 @@ class HybridRetriever:
         asked of it.
         """
         watch = Stopwatch()
-        vector = self._embed(question, context)
-        watch.lap("embed")
-        own = self._forms(question)
-        leaned = [form for form in self._forms(context) if form not in own]
-        watch.lap("morphemes")
+        query = self._read(question, context, watch)
         candidates = max(CANDIDATES, 3 * k)
         with self.indexes.lock:
             self.indexes.refresh()
-            dense, _ = self.indexes.dense.search(vector, candidates)
-            lexical, _ = self.indexes.lexical.search([*own, *leaned], candidates)
-            weights = self.indexes.lexical.weights(own)
-            weights |= {form: CONTEXT_WEIGHT * idf for form, idf in self.indexes.lexical.weights(leaned).items()}
-            keys = np.union1d(dense, lexical)
-            scores = self._scores(keys, vector, own, leaned, sum(weights.values()))
-        order = np.lexsort((keys, -scores))
-        keys, scores = keys[order], scores[order]
-        ranks = {"dense": _ranks(dense), "lexical": _ranks(lexical)}
+            arms = self._search_arms(query, candidates)
+            weights = self._weights(query)
+            keys, scores = self._fuse(query, np.union1d(*arms.values()), sum(weights.values()))
+        ranks = {arm: _ranks(found) for arm, found in arms.items()}
         chosen = _distinct(self._ranked(keys, scores, 3 * k), k)
         hits = tuple(
             Hit(p.passage, score, {arm: of[p.key] for arm, of in ranks.items() if p.key in of}) for p, score in chosen
         )
         watch.lap("search")
-        return Found(hits, tuple(p for p, _ in chosen), vector, weights, watch.laps)
+        return Found(hits, tuple(p for p, _ in chosen), query.vector, weights, watch.laps)
+
+    def arms(self, question: str, k: int, *, context: str = "") -> dict[str, list[Passage]]:
+        """The at most ``k`` best passages by each arm alone, "dense" and "bm25", and as ``find`` gives them, "hybrid".
+
+        For measuring: all three are given the same question and context.
+        """
+        query = self._read(question, context, Stopwatch())
+        with self.indexes.lock:
+            self.indexes.refresh()
+            arms = self._search_arms(query, k)
+        alone = {arm: [p.passage for p in self._store.passages(keys.tolist())] for arm, keys in arms.items()}
+        fused = [hit.passage for hit in self.find(question, k, context=context).hits]
+        return {"dense": alone["dense"], "bm25": alone["lexical"], "hybrid": fused}
+
+    def _read(self, question: str, context: str, watch: Stopwatch) -> _Query:
+        vector = self._embed(question, context)
+        watch.lap("embed")
+        own = self._forms(question)
+        leaned = [form for form in self._forms(context) if form not in own]
+        watch.lap("morphemes")
+        return _Query(vector, own, leaned)
+
+    def _search_arms(self, query: _Query, k: int) -> dict[str, Keys]:
+        """The keys that each arm finds, best first."""
+        dense, _ = self.indexes.dense.search(query.vector, k)
+        lexical, _ = self.indexes.lexical.search([*query.own, *query.leaned], k)
+        return {"dense": dense, "lexical": lexical}
+
+    def _weights(self, query: _Query) -> dict[str, float]:
+        """Inverse document frequency of the question's morphemes; what only the context has counts less."""
+        weights = self.indexes.lexical.weights(query.own)
+        leaned = self.indexes.lexical.weights(query.leaned)
+        return weights | {form: CONTEXT_WEIGHT * idf for form, idf in leaned.items()}
+
+    def _fuse(self, query: _Query, keys: Keys, most: float) -> tuple[Keys, Scores]:
+        """The keys with their fused scores, best first."""
+        scores = self._scores(keys, query.vector, query.own, query.leaned, most)
+        order = np.lexsort((keys, -scores))
+        return keys[order], scores[order]
 
     def _ranked(self, keys: Keys, scores: Scores, at_once: int) -> Iterator[tuple[IndexedPassage, float]]:
         """The passages with their scores, read as far as they are asked for; those that are gone are left out."""

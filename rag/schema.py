@@ -44,6 +44,12 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         INSERT INTO meta VALUES ('generation', '0');
         """,
     ),
+    (
+        "0002 passages are found by their document's title too",
+        """
+        ALTER TABLE passage ADD COLUMN heading TEXT NOT NULL DEFAULT '';  -- morphemes parted by a space
+        """,
+    ),
 )
 
 

@@ -37,7 +37,7 @@ from rag.types import Document, DocumentInfo, IndexedPassage, Mark, Passage, Sen
 FILE_NAME = "library.db"
 BUSY_TIMEOUT = 10.0  # seconds to wait for another writer
 
-_PASSAGE = 'key, document, start, "end", sentences, vector, sentence_vectors'
+_PASSAGE = 'key, document, start, "end", sentences, vector, sentence_vectors, heading'
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +224,11 @@ class Store:
             return np.stack([np.frombuffer(found[int(key)], "<f4") for key in keys])
 
     def morphemes(self) -> Iterator[tuple[int, list[str]]]:
-        """Key and morphemes of every passage, keys rising."""
-        for key, sentences in self._all("SELECT key, sentences FROM passage ORDER BY key"):
+        """Key and morphemes of every passage, those of its document's title first, keys rising."""
+        for key, heading, sentences in self._all("SELECT key, heading, sentences FROM passage ORDER BY key"):
             with _decoded(self.folder):
                 unpacked = [form for _, _, forms in json.loads(sentences) for form in forms.split()]
-            yield key, unpacked
+            yield key, heading.split() + unpacked
 
     # Writing
 
@@ -396,7 +396,8 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 def _insert_passages(connection: sqlite3.Connection, document: str, passages: Sequence[IndexedPassage]) -> None:
     connection.executemany(
-        'INSERT INTO passage (document, start, "end", sentences, vector, sentence_vectors) VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO passage (document, start, "end", sentences, vector, sentence_vectors, heading)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [_row(document, passage) for passage in passages],
     )
 
@@ -410,11 +411,12 @@ def _row(document: str, indexed: IndexedPassage) -> tuple[object, ...]:
         json.dumps(sentences, ensure_ascii=False),
         indexed.vector.astype("<f4").tobytes(),
         indexed.sentence_vectors.astype("<f2").tobytes(),
+        " ".join(indexed.heading),
     )
 
 
 def _passage(row: Sequence[Any]) -> IndexedPassage:
-    key, document, start, end, sentences, vector, sentence_vectors, text = row
+    key, document, start, end, sentences, vector, sentence_vectors, heading, text = row
     unpacked = tuple(Sentence(a, b, tuple(forms.split())) for a, b, forms in json.loads(sentences))
     vector = np.frombuffer(vector, "<f4")
     return IndexedPassage(
@@ -423,6 +425,7 @@ def _passage(row: Sequence[Any]) -> IndexedPassage:
         vector,
         np.frombuffer(sentence_vectors, "<f2").reshape(-1, len(vector)),
         key,
+        tuple(heading.split()),
     )
 
 

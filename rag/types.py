@@ -85,6 +85,7 @@ class IndexedPassage:
     vector: npt.NDArray[np.float32]
     sentence_vectors: npt.NDArray[np.float16]
     key: int = 0  # given by the store, never used twice
+    heading: tuple[str, ...] = ()  # content morphemes of the document's title: it is found by them too
 
     @property
     def morphemes(self) -> list[str]:

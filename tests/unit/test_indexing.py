@@ -81,3 +81,11 @@ def test_documents_of_many_passages_and_of_one_share_batches(morphology: Morphol
         assert passage.passage.text == " ".join(texts)
         assert np.array_equal(passage.vector, embedder.embed_queries([passage.passage.text])[0])
         assert np.array_equal(passage.sentence_vectors, embedder.embed_queries(texts).astype(np.float16))
+
+
+def test_every_passage_carries_its_documents_title(morphology: Morphology) -> None:
+    titled = Document("1", "바다의 하늘, 하늘의 바다", f"{THREE}\n\n{TWO}", "sha", "c", "1")
+    ((_, passages),) = index_documents([titled], morphology, WordEmbedder(), chunk_size=20)
+    assert len(passages) > 1
+    assert {passage.heading for passage in passages} == {("바다", "하늘")}
+    assert all("바다" not in passage.morphemes for passage in passages[:1])  # the body's own stay apart

@@ -1,6 +1,6 @@
 """BM25 worked out by hand.
 
-Lucene's variant as bm25s has it, with k1 = 1.5 and b = .75::
+Lucene's variant as bm25s has it, with k1 = .9 and b = .4::
 
     idf(word)   = ln(1 + (n - df + .5) / (df + .5))
     part(word)  = tf / (tf + k1 * (1 - b + b * length / average length))
@@ -10,9 +10,9 @@ The factor k1 + 1 of other variants is not there; it changes no order.
 
 Three passages, of 3, 1 and 2 morphemes; 2 on average::
 
-    10: 배 강 배    k1 * (.25 + .75 * 3/2) = 2.0625
-    20: 강          k1 * (.25 + .75 * 1/2) = 0.9375
-    30: 달 해       k1 * (.25 + .75 * 2/2) = 1.5
+    10: 배 강 배    k1 * (.6 + .4 * 3/2) = 1.08
+    20: 강          k1 * (.6 + .4 * 1/2) = 0.72
+    30: 달 해       k1 * (.6 + .4 * 2/2) = 0.9
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def close(expected: list[tuple[int, float]]) -> list[tuple[int, object]]:
 
 
 def test_one_word_twice_in_one_passage(index: LexicalIndex) -> None:
-    assert found(index, ["배"]) == close([(10, IDF_ONE * 2 / (2 + 2.0625))])
+    assert found(index, ["배"]) == close([(10, IDF_ONE * 2 / (2 + 1.08))])
 
 
 def test_the_shorter_of_two_passages_comes_first(index: LexicalIndex) -> None:
-    assert found(index, ["강"]) == close([(20, IDF_TWO / (1 + 0.9375)), (10, IDF_TWO / (1 + 2.0625))])
+    assert found(index, ["강"]) == close([(20, IDF_TWO / (1 + 0.72)), (10, IDF_TWO / (1 + 1.08))])
 
 
 def test_words_add_up(index: LexicalIndex) -> None:
-    both = IDF_ONE * 2 / 4.0625 + IDF_TWO / 3.0625
-    assert found(index, ["배", "강"]) == close([(10, both), (20, IDF_TWO / 1.9375)])
+    both = IDF_ONE * 2 / 3.08 + IDF_TWO / 2.08
+    assert found(index, ["배", "강"]) == close([(10, both), (20, IDF_TWO / 1.72)])
     assert found(index, ["배", "강"], k=1) == close([(10, both)])
 
 
@@ -81,7 +81,7 @@ def test_unknown_words_are_passed_over(index: LexicalIndex) -> None:
 
 def test_scores_of_given_passages_in_their_order(index: LexicalIndex) -> None:
     scores = index.scores(["강"], np.array([30, 10, 20]))
-    assert scores == pytest.approx([0, IDF_TWO / 3.0625, IDF_TWO / 1.9375], rel=1e-5)
+    assert scores == pytest.approx([0, IDF_TWO / 2.08, IDF_TWO / 1.72], rel=1e-5)
     assert index.scores(["별"], KEYS).tolist() == [0, 0, 0]
 
 
@@ -105,7 +105,7 @@ def test_passages_without_words(passages: list[list[str]], tmp_path: Path) -> No
 def test_a_passage_without_words_among_others() -> None:
     index = LexicalIndex.build(KEYS, [["배"], [], ["배", "강"]])  # one on average
     expected = log(1 + 1.5 / 2.5)
-    assert found(index, ["배"]) == close([(10, expected / (1 + 1.5)), (30, expected / (1 + 1.5 * (0.25 + 0.75 * 2)))])
+    assert found(index, ["배"]) == close([(10, expected / (1 + 0.9)), (30, expected / (1 + 0.9 * (0.6 + 0.4 * 2)))])
 
 
 def test_what_is_saved_is_what_is_loaded(index: LexicalIndex, tmp_path: Path) -> None:

@@ -78,22 +78,22 @@ def scores(retriever: HybridRetriever, question: str) -> dict[str, float]:
 
 
 # BM25 of one word that stands once in a passage of average length, over the word's own inverse document frequency: with
-# k1 = 1.5 and length 1 of 1 on average, 1 / (1 + 1.5).
-ONCE = 0.4
+# k1 = .9 and length 1 of 1 on average, 1 / (1 + .9).
+ONCE = 1 / 1.9
 
 
 def test_score_is_the_inner_product_and_a_share_of_the_words(store: Store, retriever: HybridRetriever) -> None:
     fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.85), "바다"), "산": (at(0.0), "산")})
     hits = retriever.search("바다", 10)
-    # .85 + .15 * .4 = .91, the inner products alone for the others.
+    # .85 + .15 / 1.9 = .9289, the inner products alone for the others.
     assert [hit.passage.text for hit in hits] == ["바다", "하늘", "산"]
-    assert [hit.score for hit in hits] == pytest.approx([0.91, 0.9, 0.0], abs=1e-6)
+    assert [hit.score for hit in hits] == pytest.approx([0.85 + 0.15 / 1.9, 0.9, 0.0], abs=1e-6)
     assert [dict(hit.ranks) for hit in hits] == [{"dense": 2, "lexical": 1}, {"dense": 1}, {"dense": 3}]
 
 
 def test_a_shared_word_outweighs_just_so_much_meaning(store: Store, retriever: HybridRetriever) -> None:
-    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.83), "바다"), "산": (at(0.0), "산")})
-    assert list(scores(retriever, "바다")) == ["하늘", "바다", "산"]  # .83 + .06 is less than .9
+    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.82), "바다"), "산": (at(0.0), "산")})
+    assert list(scores(retriever, "바다")) == ["하늘", "바다", "산"]  # .82 + .079 is less than .9
 
 
 def test_words_that_stand_nowhere_quieten_the_words(store: Store, retriever: HybridRetriever) -> None:
@@ -109,8 +109,8 @@ def test_rarer_words_and_shorter_passages_count_more(store: Store, retriever: Hy
     fill(store, {"갑": (at(0.5), "바다 하늘"), "을": (at(0.5), "바다 산 강 들"), "병": (at(0.5), "별 달 해")})
     sea, sky = math.log(1 + 1.5 / 2.5), math.log(1 + 2.5 / 1.5)  # in two passages of three, and in one
 
-    def once(length: int) -> float:  # three morphemes on average; b = .75
-        return 1 / (1 + 1.5 * (0.25 + 0.75 * length / 3))
+    def once(length: int) -> float:  # three morphemes on average; b = .4
+        return 1 / (1 + 0.9 * (0.6 + 0.4 * length / 3))
 
     expected = {"갑": 0.5 + 0.15 * once(2), "을": 0.5 + 0.15 * once(4) * sea / (sea + sky), "병": 0.5}
     found = scores(retriever, "바다 하늘")
@@ -229,15 +229,42 @@ def test_search_fails_when_faiss_does(
         retriever.search("하늘", 1)
 
 
+def test_a_passage_is_found_by_its_documents_title(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"하늘": (at(0.5), "하늘"), "바다": (at(0.5), "바다")})
+    text = "셋째 글"
+    indexed = IndexedPassage(
+        Passage("셋", 0, len(text), text),
+        (Sentence(0, len(text), ("글",)),),
+        np.array(at(0.5), np.float32),
+        np.array([at(0.5)], np.float16),
+        heading=("우주",),
+    )
+    document = Document("셋", "우주", text, hashlib.sha256(text.encode()).hexdigest(), "c", "셋")
+    store.write([NewDocument(document, text.encode(), [indexed])], model=("compass", 2))
+    # Lengths 1, 1 and 2, 4/3 on average; the word stands once, in a passage of two.
+    once = 1 / (1 + 0.9 * (0.6 + 0.4 * 2 / (4 / 3)))
+    assert scores(retriever, "우주")[text] == pytest.approx(0.5 + 0.15 * once, abs=1e-6)
+
+
+def test_each_arm_alone_and_fused(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.85), "바다"), "산": (at(0.0), "산")})
+    arms = retriever.arms("바다", 2)
+    assert {arm: [passage.text for passage in found] for arm, found in arms.items()} == {
+        "dense": ["하늘", "바다"],
+        "bm25": ["바다"],
+        "hybrid": ["바다", "하늘"],
+    }
+
+
 def test_what_a_follow_up_leans_on_counts_half(store: Store, retriever: HybridRetriever) -> None:
     fill(store, {"강물": ((0, 1), "강물"), "바다": ((0, 1), "바다")})  # neither is near to the question
     found = retriever.find("강물은?", 2, context="바다는?")
-    # n = 2, df = 1 each, lengths all average: idf = ln(1 + 1.5 / 1.5) = ln 2, BM25 = ln 2 * 1 / (1 + 1.5)
+    # n = 2, df = 1 each, lengths all average: idf = ln(1 + 1.5 / 1.5) = ln 2, BM25 = ln 2 * 1 / (1 + .9)
     assert found.weights == pytest.approx({"강물": math.log(2), "바다": math.log(2) / 2})
     most = math.log(2) * 1.5
     scores = {hit.passage.text: hit.score for hit in found.hits}
     assert scores == pytest.approx(
-        {"강물": 0.15 * math.log(2) / 2.5 / most, "바다": 0.15 * math.log(2) / 2.5 / 2 / most}
+        {"강물": 0.15 * math.log(2) / 1.9 / most, "바다": 0.15 * math.log(2) / 1.9 / 2 / most}
     )
 
 

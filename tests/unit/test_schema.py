@@ -61,3 +61,15 @@ def test_failing_migration_leaves_no_trace_and_can_be_run_again(
     monkeypatch.setattr(schema, "MIGRATIONS", (*MIGRATIONS, ("0003 test", "CREATE TABLE half (x)")))
     ensure_schema(connection)
     assert "half" in tables(connection)
+
+
+def test_passages_of_the_first_schema_have_no_heading(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "MIGRATIONS", MIGRATIONS[:1])
+        ensure_schema(connection)
+    connection.execute("INSERT INTO document VALUES ('a', '제목', '글', 'sha', 'sha of 글', NULL, '[]', x'00')")
+    connection.execute("INSERT INTO passage VALUES (1, 'a', 0, 1, '[[0, 1, \"글\"]]', x'00', x'00')")
+    ensure_schema(connection)
+    assert connection.execute("SELECT sentences, heading FROM passage").fetchall() == [('[[0, 1, "글"]]', "")]

@@ -395,3 +395,14 @@ def test_a_library_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatc
         store.remove("sky")
     assert texts(store) == {"sky": SKY}
     store.close()
+
+
+def test_a_passage_is_found_by_its_documents_title(store: Store) -> None:
+    new = a_document()
+    titled = replace(new.passages[0], heading=("하늘", "노래"))
+    store.write([replace(new, passages=[titled])], model=MODEL)
+    (key,) = store.keys().tolist()
+    assert list(store.morphemes()) == [(key, ["하늘", "노래", "하늘", "파랗"])]
+    (back,) = store.passages([key])
+    assert back.heading == ("하늘", "노래")
+    assert back.morphemes == ["하늘", "파랗"]  # what it says itself
