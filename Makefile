@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
+TIER ?= gold
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test check eval bench soak coverage clean
@@ -28,14 +29,15 @@ coverage: $(STAMP)  ## tests with the coverage of rag/, at least 90%
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m pytest -m "not soak" --cov=rag --cov-report=term --cov-fail-under=90 $(ARGS)
 
-eval: $(STAMP)  ## answer the project's gold questions and report
-	@$(BIN)/python -m evals.run $(ARGS)
+eval: $(STAMP)  ## answer the gold questions and judge the answers by evals/gate.toml
+	@$(BIN)/python -m evals.gate --run --tier $(TIER) --results .cache/evals/results $(ARGS)
 
 bench: $(STAMP)  ## measure speed and memory
 	@$(BIN)/python -m benchmarks.ask $(ARGS)
 
-soak: $(STAMP)  ## the long tests
+soak: $(STAMP)  ## the long tests and the long gate
 	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@$(BIN)/python -m evals.gate --run --tier long --results .cache/evals/results
 
 clean:  ## remove the environment and caches; the library in index/ stays
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov

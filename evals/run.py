@@ -1,88 +1,355 @@
-"""Ask the gold questions on the seed article of what is shipped, and say how it did.
+"""Ask a set of questions and measure the answers.
 
-    python -m evals.run [--json]
+    python -m evals.run --gold FILE | --squad FILE | --beir DIR
+        [--corpus FILE ...] [--distractors N] [--limit N] [--seed S] [--arms dense,bm25,hybrid,full]
+        [--index DIR] [--json OUT] [--html OUT] [--no-texts]
 
-Evidence is found by a citation that covers at least half of a sentence named as evidence. Figures: questions whose evidence is
-the first citation, and among the first three; answerable questions declined; far-off and near-miss questions declined;
-quotes that differ from the text they cite.
+``--gold`` takes the project's format (evals/README.md), ``--squad`` SQuAD 1.1 or 2.0, ``--beir`` a BEIR folder. Documents come
+from the set itself, from ``--corpus`` (JSON lines, or files as the library reads them), or from files beside the questions. The
+same run gives the same result but for what the clock says.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rag import Answer, Assistant, Citation, Document
+import numpy as np
+from tqdm import tqdm
+
+from evals import datasets, measures, readers
+from evals.asking import ARMS, add_gain, ask, judged, rankings, ranks, row_of, shown_order, without_texts
+from evals.cache import CachedEmbedder
+from evals.datasets import Dataset, DatasetError, Question
+from evals.library import check, collect, fill, resolve
+from rag import Assistant, GeungeoError, Passage, Progress, Settings
+from rag.answering import DECLINE, UNFITTED
+from rag.morphology import Morphology
+from rag.retrieval import HybridRetriever
+from rag.store import Store
+
+if TYPE_CHECKING:
+    from evals.gate import SetSpec
 
 ROOT = Path(__file__).resolve().parent.parent
-GOLD = ROOT / "evals" / "gold" / "seed.jsonl"
-Row = dict[str, Any]
+SEEDS = ROOT / "seeds"
+Result = dict[str, Any]
 
 
-def read_gold(path: Path = GOLD) -> list[Row]:
-    """The questions, one a line."""
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is asked for."""
+
+    arms: tuple[str, ...] = ARMS
+    limit: int | None = None
+    seed: int = 1
+    distractors: int | None = None
+    index: Path | None = None
+    texts: bool = True
+    own_questions: bool = True  # the questions are the user's, not the data's
+    credit: str | None = None
 
 
-def covers(citation: Citation, evidence: str, text: str) -> bool:
-    """Whether the citation holds at least half of one place where the evidence stands in the text."""
-    at = text.find(evidence)
-    while at >= 0:
-        if min(citation.end, at + len(evidence)) - max(citation.start, at) >= len(evidence) / 2:
-            return True
-        at = text.find(evidence, at + 1)
-    return False
+class Models:
+    """The embedding model and the analyser, loaded once for several runs."""
+
+    def __init__(self, settings: Settings | None = None, cache: Path | None = None) -> None:
+        from rag.embedding import SentenceEmbedder  # seconds, which a mistake in a file need not wait for
+
+        self.settings = settings or Settings.from_environment()
+        self.morphology = Morphology()
+        self.morphology.load()
+        prompts = (self.settings.query_prompt, self.settings.passage_prompt)
+        variant = repr(prompts) if prompts != (None, None) else ""
+        self.embedder = CachedEmbedder(SentenceEmbedder.open(self.settings), cache, variant=variant)
 
 
-def rank_of_evidence(row: Row, answer: Answer, document: Document) -> int | None:
-    """The 1-based place of the first citation that covers evidence, or None."""
-    for rank, citation in enumerate(answer.citations, 1):
-        if any(covers(citation, evidence, document.text) for evidence in row["evidence"]):
-            return rank
-    return None
+def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:
+    """Ask all questions and work out every figure; the keys are explained in evals/README.md.
+
+    Raises:
+        DatasetError: the questions do not fit the documents.
+        GeungeoError: the library or the model cannot be used.
+
+    """
+    if options.limit is not None:
+        dataset = datasets.sampled(dataset, options.limit, options.seed)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        index = options.index or folder / "index"
+        assistant = stack.enter_context(
+            Assistant.open(index, settings=models.settings, embedder=models.embedder, morphology=models.morphology)
+        )
+        check(assistant, dataset.questions)
+        with _Bar("색인 / indexing") as bar:
+            fill(assistant, dataset, folder, bar.show)
+        questions = resolve(assistant, dataset.questions)
+        store = stack.enter_context(closing(Store.open(index, create=False)))
+        retriever = HybridRetriever(store, models.embedder, models.morphology)
+        rows = {question.id: row_of(question, models.morphology) for question in questions}
+        retrieval = [arm for arm in options.arms if arm != "full"]
+        ranked: dict[str, dict[str, list[Passage]]] = {arm: {} for arm in options.arms}
+        if retrieval:
+            models.embedder.embed_queries([question.question for question in questions])  # together: quicker
+            for question in _progress([q for q in questions if q.documents and q.answerable], "검색 / searching"):
+                found = rankings(retriever, question, models.morphology)
+                for arm in retrieval:
+                    ranked[arm][question.id] = found[arm]
+        if "full" in options.arms:
+            _ask_all(assistant, questions, models, rows, ranked["full"])
+        about = _about(models, options) | {"documents": len(assistant.documents()), "passages": len(store.keys())}
+    by_id = {question.id: question for question in questions}
+    for arm, of in ranked.items():
+        for id, ranking in of.items():
+            rows[id]["ranks"][arm] = ranks(by_id[id], ranking)
+        add_gain(rows.values(), arm, by_id, of)
+    return _result(dataset.name, about, list(rows.values()), options, models)
 
 
-def figures(rows: Iterable[Row], answers: dict[str, Answer], document: Document) -> dict[str, int]:
-    """The counts this module's docstring names."""
-    rows = list(rows)
-    spans = [row for row in rows if row["kind"] == "span"]
-    ranks = [rank_of_evidence(row, answers[row["id"]], document) for row in spans]
-    quotes = [c for a in answers.values() for c in (*a.citations, *([a.nearest] if a.nearest else []))]
-    declined = {row["id"] for row in rows if not answers[row["id"]].answered}
+def _ask_all(
+    assistant: Assistant, questions: Sequence[Question], models: Models, rows: dict[str, Any], ranked: dict[str, Any]
+) -> None:
+    """Ask the whole product. Questions are embedded anew here, so that the clock tells the truth."""
+    documents = {info.id: assistant.document(info.id) for info in assistant.documents()}
+    with models.embedder.off_for_queries():
+        assistant.ask(questions[0].question)  # what is slow only once is not a question's latency
+        for question in _progress(questions, "질문 / asking"):
+            answer = ask(assistant, question)
+            rows[question.id] |= judged(question, answer, documents)
+            if question.answerable and question.documents:
+                ranked[question.id] = shown_order(answer)
+
+
+def _result(name: str, about: Result, rows: list[Any], options: Options, models: Models) -> Result:
+    asked = "full" in options.arms
+    times = [row["timings_ms"] for row in rows] if asked else []
+    stages = sorted({stage for row in times for stage in row} - {"total"})
+    total = [row["total"] for row in times]
+    kept = [without_texts(row, own_questions=options.own_questions) for row in rows] if not options.texts else rows
     return {
-        "questions": len(spans),
-        "evidence_first": sum(rank == 1 for rank in ranks),
-        "evidence_in_three": sum(rank is not None for rank in ranks),
-        "lost": sum(row["id"] in declined for row in spans),
-        "far": sum(row.get("miss") == "far" for row in rows),
-        "far_declined": sum(row["id"] in declined for row in rows if row.get("miss") == "far"),
-        "near": sum(row.get("miss") == "near" for row in rows),
-        "near_declined": sum(row["id"] in declined for row in rows if row.get("miss") == "near"),
-        "quotes": len(quotes),
-        "quotes_not_verbatim": sum(document.text[c.start : c.end] != c.quote for c in quotes),
+        "dataset": name,
+        "questions": len(rows),
+        "about": about,
+        "arms": measures.arms(rows, options.arms),
+        "answers": measures.answers(rows) if asked else None,
+        "groups": measures.groups(rows, options.arms),
+        "outcomes": measures.outcomes(rows) if asked else None,
+        "threshold": _threshold(models) if asked else None,
+        "risk_coverage": measures.risk_coverage(rows) if asked else [],
+        "latency_ms": _percentiles(total) if asked else None,
+        "stages_ms": {stage: _percentiles([row.get(stage, 0.0) for row in times]) for stage in stages},
+        "questions_per_second": round(1000 * len(total) / sum(total), 2) if asked else None,
+        "peak_memory_mb": round(_peak_memory_mb(), 1),
+        "rows": kept,
     }
 
 
-def main() -> int:
-    """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    rows = read_gold()
-    with tempfile.TemporaryDirectory() as folder, Assistant.open(folder) as assistant:
-        assistant.ensure_seeded(ROOT / "seeds")
-        (info,) = assistant.documents()
-        document = assistant.document(info.id)
-        answers = {row["id"]: assistant.ask(row["question"]) for row in rows}
-    result = figures(rows, answers, document)
-    shown = json.dumps(result) if options.json else "\n".join(f"{name:20} {value}" for name, value in result.items())
-    sys.stdout.write(shown + "\n")
+def _threshold(models: Models) -> float:
+    return DECLINE.get(models.embedder.name, UNFITTED)[0].threshold
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float]:
+    p50, p95 = np.percentile(values, [50, 95]).tolist()
+    return {"p50": round(p50, 2), "p95": round(p95, 2)}
+
+
+def _peak_memory_mb() -> float:
+    """Of this process; macOS counts bytes, the others kilobytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1_000_000 if sys.platform == "darwin" else 1_000)
+
+
+def _about(models: Models, options: Options) -> Result:
+    return {
+        "model": models.embedder.name,
+        "settings": asdict(models.settings),
+        "commit": _commit(),
+        "version": version("geungeo"),
+        "date": date.today().isoformat(),
+        "arms": list(options.arms),
+        "limit": options.limit,
+        "seed": options.seed,
+        "distractors": options.distractors,
+        "texts": options.texts,
+        "credit": options.credit,
+    }
+
+
+def _commit() -> str | None:
+    """The commit that ran, with a + when files had been changed since; None outside of a repository."""
+    try:
+        git = ["git", "-C", str(ROOT)]
+        commit = subprocess.run([*git, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "rag", "evals"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+class _Bar:
+    """A progress bar over the passages embedded."""
+
+    def __init__(self, label: str) -> None:
+        self._bar = tqdm(desc=label, unit="", leave=False, disable=None)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._bar.close()
+
+    def show(self, progress: Progress) -> None:
+        """Move the bar."""
+        if progress.stage == "embed":
+            self._bar.total = progress.total
+            self._bar.n = progress.done
+            self._bar.refresh()
+
+
+def _progress(questions: Sequence[Question], label: str) -> Any:
+    return tqdm(questions, desc=label, leave=False, disable=None)
+
+
+def read(gold: Path | None, squad: Path | None, beir: Path | None, corpus: Sequence[Path], options: Options) -> Dataset:
+    """The set of questions with its documents.
+
+    Raises:
+        DatasetError: a file is missing or damaged.
+
+    """
+    if gold is not None:
+        dataset, places = readers.read_gold(gold), [gold.parent, Path(), SEEDS]
+    elif squad is not None:
+        dataset, places = readers.read_squad(squad), []
+    else:
+        assert beir is not None
+        dataset, places = readers.read_beir(beir), []
+    return collect(dataset, corpus, places, others=options.distractors, seed=options.seed)
+
+
+@cache
+def _shared_models() -> Models:
+    return Models()
+
+
+def run_set(name: str, spec: SetSpec, *, results: Path | None, models: Models | None = None) -> Result:
+    """Run a set of evals/gate.toml; its result is written to ``results``/NAME.json and .html when a folder is given."""
+    options = Options(
+        limit=spec.limit, seed=spec.seed, distractors=spec.distractors, credit=spec.credit,
+        texts=spec.texts, own_questions=spec.gold is not None,
+    )  # fmt: skip
+    dataset = read(spec.gold, spec.squad, spec.beir, spec.corpus, options)
+    result = evaluate(dataset, models or _shared_models(), options) | {"dataset": name}
+    if results is not None:
+        results.mkdir(parents=True, exist_ok=True)
+        write(result, results / f"{name}.json", results / f"{name}.html")
+    return result
+
+
+def write(result: Result, as_json: Path | None, as_html: Path | None) -> None:
+    """Write the result as JSON, and as a page to be read."""
+    if as_json is not None:
+        as_json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    if as_html is not None:
+        from evals import report
+
+        report.write(result, as_html)
+
+
+def summary(result: Result) -> str:
+    """The main figures as lines for a terminal."""
+    questions, documents = result["questions"], result["about"]["documents"]
+    lines = [f"{result['dataset']}: 질문 {questions}개 / questions, 문서 {documents}개 / documents"]
+    for arm, figures in result["arms"].items():
+        lines.append(f"  {arm:8}" + "".join(f"{name} {_shown(figure)}  " for name, figure in figures.items()))
+    answers = result["answers"] or {}
+    for name in [name for name in answers if name not in ("typing", "crosslingual", "abstention")]:
+        lines.append(f"  {name:21}{_shown(answers[name])}")
+    for name, figure in answers.get("abstention", {}).items():
+        lines.append(f"  abstention {name:10}{_shown(figure)}")
+    if result["latency_ms"]:
+        lines.append(f"  {'latency ms':21}p50 {result['latency_ms']['p50']}, p95 {result['latency_ms']['p95']}")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(figure: dict[str, float] | None) -> str:
+    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})" if figure else "-"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and report. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m evals.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--gold", type=Path, metavar="FILE", help="질문 JSONL / questions, the project's format")
+    source.add_argument("--squad", type=Path, metavar="FILE", help="SQuAD 1.1/2.0 JSON")
+    source.add_argument("--beir", type=Path, metavar="DIR", help="BEIR 폴더 / folder")
+    parser.add_argument("--corpus", type=Path, nargs="+", default=[], metavar="FILE", help="문서 / documents")
+    parser.add_argument(
+        "--distractors", type=_count, metavar="N", help="질문과 무관한 문서 수 / documents beside those needed"
+    )
+    parser.add_argument("--limit", type=_count, metavar="N", help="질문 수 / questions at most")
+    parser.add_argument("--seed", type=int, default=1, help="뽑기의 씨앗 / of what is drawn (1)")
+    parser.add_argument("--arms", type=_arms, default=ARMS, metavar="ARMS", help="dense,bm25,hybrid,full")
+    parser.add_argument(
+        "--index", type=Path, metavar="DIR", help="색인 폴더, 없으면 임시 / library, else a temporary one"
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="결과 JSON / result")
+    parser.add_argument("--html", type=Path, metavar="OUT", help="보고서 / report")
+    parser.add_argument("--no-texts", action="store_true", help="문서의 글은 빼고 적기 / leave out texts of documents")
+    given = parser.parse_args(arguments)
+    options = Options(
+        arms=given.arms, limit=given.limit, seed=given.seed, distractors=given.distractors, index=given.index,
+        texts=not given.no_texts, own_questions=given.gold is not None,
+    )  # fmt: skip
+    try:
+        for path in (given.json, given.html):
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.is_dir():  # better said now than after the run
+                    raise DatasetError(datasets.both(path, "파일이 아니라 폴더입니다", "it is a folder"))
+        dataset = read(given.gold, given.squad, given.beir, given.corpus, options)
+        models = Models()
+        with closing(models.embedder):
+            result = evaluate(dataset, models, options)
+        write(result, given.json, given.html)
+    except (DatasetError, GeungeoError, OSError) as error:
+        sys.stderr.write(f"{datasets.message(error)}\n")
+        return 1
+    sys.stdout.write(summary(result))
+    for path in (given.json, given.html):
+        if path is not None:
+            sys.stdout.write(f"▸ {path}\n")
     return 0
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("1 이상이어야 합니다 / must be 1 or more")
+    return number
+
+
+def _arms(text: str) -> tuple[str, ...]:
+    named = [arm.strip() for arm in text.split(",")]
+    if unknown := [arm for arm in named if arm not in ARMS]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: {', '.join(ARMS)} 가운데 고릅니다 / is one of these")
+    return tuple(arm for arm in ARMS if arm in named)
 
 
 if __name__ == "__main__":

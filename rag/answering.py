@@ -6,9 +6,11 @@ over 2,033 passages) the sentence that holds the answer comes first .62 (KLUE) a
 three .81 and .79.
 
 Whether anything there answers is a logistic model, fitted by ``evals/fit_decline.py``, of the inner product of the question
-with the nearest passage or sentence. It tells far-off questions. A question on the right subject whose answer is missing it
-cannot tell: that takes reading. For a model that nothing was fitted for, the share of the question's words, weighted by
-rarity, that the best passage holds stands in for it, and a question in another script, which shares none, is not declined.
+with the nearest passage or sentence, the share of the question's words that one passage holds, and the logarithm of how many
+passages were searched: among many, the nearest is near to any question. It tells far-off questions, and half of those on a
+neighbouring subject. A question on the right subject whose answer is missing it cannot tell: that takes reading. For a model
+that nothing was fitted for the share of words stands in for it, and a question in another script, which shares none, is not
+declined.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,12 +30,21 @@ CITATIONS = 3
 WORDS_WEIGHT = 0.06
 TELLING = 2  # different content morphemes
 USUAL_LENGTH = 15  # content morphemes of a sentence of news
+MOST_SEARCHED = 4_000  # passages: the decline model was fitted on no larger library
 SAME = 0.8  # share of the morphemes of two sentences, taken together, that makes the lower one a repetition
+
+
+class Evidence(NamedTuple):
+    """What speaks for the passages found."""
+
+    cosine: float  # the highest inner product of the question with one of them or a sentence, -1..1
+    coverage: float  # the largest share of the question's words, weighted by rarity, that one of them holds, 0..1
+    size: float  # ln of the passages searched
 
 
 @dataclass(frozen=True, slots=True)
 class DeclineModel:
-    """P(the passages settle the question) = 1 / (1 + exp(-(bias + cosine * c + coverage * s))).
+    """P(the passages settle the question) = 1 / (1 + exp(-(bias + cosine * c + coverage * s + size * ln n))).
 
     Below the threshold we decline.
     """
@@ -40,20 +52,21 @@ class DeclineModel:
     bias: float
     cosine: float
     coverage: float
+    size: float
     threshold: float
 
-    def confidence(self, cosine: float, coverage: float) -> float:
-        """The probability, 0..1, for an inner product (-1..1) and a share of words (0..1)."""
-        return 1 / (1 + math.exp(-max(-60.0, min(60.0, self.bias + self.cosine * cosine + self.coverage * coverage))))
+    def confidence(self, evidence: Evidence) -> float:
+        """The probability, 0..1."""
+        cosine, coverage, size = evidence
+        logit = self.bias + self.cosine * cosine + self.coverage * coverage + self.size * size
+        return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-# One pair a model: for questions in Korean, for others. Cosines of another model mean something else. Fitted with the share
-# of words as a second figure its weight came out as -0.12 beside 88 for the inner product: it adds nothing, and is left out.
-# The threshold lets 2% of far-off questions through and declines .1% (large library) to 1.4% (one article) of answerable ones.
-_E5 = DeclineModel(bias=-73.41, cosine=87.06, coverage=0.0, threshold=0.187)
+# One pair a model: for questions in Korean, for others. Cosines of another model mean something else.
+_E5 = DeclineModel(bias=-73.41, cosine=87.06, coverage=0.0, size=0.0, threshold=0.187)
 DECLINE: Mapping[str, tuple[DeclineModel, DeclineModel]] = {"multilingual-e5-small": (_E5, _E5)}
 # Without a fitted model only the shared words speak, and nothing is declined for lack of them in another script.
-UNFITTED = (DeclineModel(-2.0, 0.0, 20.0, 0.5), DeclineModel(10.0, 0.0, 0.0, 0.5))
+UNFITTED = (DeclineModel(-2.0, 0.0, 20.0, 0.0, 0.5), DeclineModel(10.0, 0.0, 0.0, 0.0, 0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +89,8 @@ class ExtractiveAnswerer:
         """
         if not found.hits:
             return Answer(question, False, None, reason="no_documents")
-        cosine, coverage = evidence(found)
-        decline = self._decline[0 if _is_korean(question) else 1]
-        confidence = decline.confidence(cosine, coverage)
+        decline = self._decline[0 if is_korean(question) else 1]
+        confidence = decline.confidence(evidence(found))
         ranked = _without_repetition(_without_titles(_rank(found), documents))
         citations = verify((_cite(c, documents[c.passage.passage.document]) for c in ranked[:CITATIONS]), documents)
         answered = confidence >= decline.threshold and bool(citations)
@@ -94,14 +106,15 @@ class ExtractiveAnswerer:
         )
 
 
-def evidence(found: Found) -> tuple[float, float]:
-    """What speaks for the passages: the highest inner product of one or its sentences, and of the words in one the share."""
+def evidence(found: Found) -> Evidence:
+    """What speaks for the passages found. The title of its document counts among a passage's words."""
     rows = [p.vector for p in found.passages]
     rows += [p.sentence_vectors[i].astype(np.float32) for p in found.passages for i in _telling(p)]
     cosine = float((np.stack(rows) @ found.vector).max())
     total = sum(found.weights.values())
-    held = [sum(found.weights.get(form, 0.0) for form in set(p.morphemes)) for p in found.passages]
-    return cosine, max(held) / total if total else 0.0
+    held = [sum(found.weights.get(form, 0.0) for form in {*p.heading, *p.morphemes}) for p in found.passages]
+    size = math.log(max(1, min(found.searched, MOST_SEARCHED)))
+    return Evidence(cosine, max(held) / total if total else 0.0, size)
 
 
 def _telling(passage: IndexedPassage) -> list[int]:
@@ -109,7 +122,8 @@ def _telling(passage: IndexedPassage) -> list[int]:
     return [i for i, sentence in enumerate(passage.sentences) if len(set(sentence.morphemes)) >= TELLING]
 
 
-def _is_korean(question: str) -> bool:
+def is_korean(question: str) -> bool:
+    """Whether there is Hangul in it."""
     return re.search(r"[가-힣]", question) is not None
 
 

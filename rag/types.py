@@ -123,6 +123,7 @@ class Found:
     vector: npt.NDArray[np.float32]  # of the question, (dimension,), unit length
     weights: Mapping[str, float]  # question morpheme -> inverse document frequency
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    searched: int = 0  # passages there are to be found
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def main() -> int:
         say("가상 환경을 만듭니다 / making the environment")
         venv.create(options.folder, with_pip=True)
     say("패키지를 설치합니다 (처음에는 몇 분) / installing packages (minutes the first time)")
-    target = f"{ROOT}[dev]" if options.dev else str(ROOT)
+    target = f"{ROOT}[evals,dev]" if options.dev else f"{ROOT}[evals]"
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
     if sys.platform == "linux" and os.environ.get("GEUNGEO_TORCH") != "default":
         install_cpu_torch(pip, python)

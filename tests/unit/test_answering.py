@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rag.answering import DECLINE, DeclineModel, ExtractiveAnswerer, evidence
+from rag.answering import DECLINE, MOST_SEARCHED, DeclineModel, Evidence, ExtractiveAnswerer, evidence
 from rag.fakes import WordEmbedder
 from rag.types import Answer, Document, Found, Hit, IndexedPassage, Passage, Sentence
 
@@ -198,45 +199,62 @@ def test_quotes_that_do_not_stand_in_the_document_are_never_given() -> None:
 
 def test_evidence_is_the_best_of_each_measure() -> None:
     near, far = document("갑", "강물 높이"), document("을", "강물 산새 소리 바람")
-    cosine, coverage = evidence(found("강물 높이", [passage(far, far.text), passage(near, near.text)]))
+    cosine, coverage, _ = evidence(found("강물 높이", [passage(far, far.text), passage(near, near.text)]))
     assert cosine == pytest.approx(1)
     assert coverage == 1
-    cosine, coverage = evidence(found("강물 높이", [passage(far, far.text)]))
+    cosine, coverage, _ = evidence(found("강물 높이", [passage(far, far.text)]))
     assert cosine == pytest.approx(1 / math.sqrt(2 * 4))
     assert coverage == 0.5
 
 
 def test_evidence_of_a_sentence_that_says_more_than_its_passage() -> None:
     text = document("갑", "산새 소리 바람 구름", "강물 높이")
-    cosine, coverage = evidence(found("강물 높이", [passage(text, "산새 소리 바람 구름", "강물 높이")]))
+    cosine, coverage, _ = evidence(found("강물 높이", [passage(text, "산새 소리 바람 구름", "강물 높이")]))
     assert cosine == pytest.approx(1, abs=1e-3)  # the passage as a whole: 2 / sqrt(2 * 6)
     assert coverage == 1
 
 
 def test_evidence_of_a_passage_that_says_more_than_its_sentences() -> None:
     text = document("갑", "강물 가", "높이 나")
-    cosine, _ = evidence(found("강물 높이", [passage(text, "강물 가", "높이 나")]))
+    cosine, *_ = evidence(found("강물 높이", [passage(text, "강물 가", "높이 나")]))
     assert cosine == pytest.approx(2 / math.sqrt(2 * 4))  # each sentence: 1 / sqrt(2 * 2)
 
 
 def test_evidence_without_words_in_the_question() -> None:
     nothing = Found((), (passage(FERRY, *SENTENCES),), EMBEDDER.embed_queries(["강물"])[0], {})
-    assert evidence(nothing) == (0.0, 0.0)
+    assert evidence(nothing) == (0.0, 0.0, 0.0)
+
+
+def test_evidence_counts_the_passages_searched_up_to_what_was_fitted() -> None:
+    some = found("강물 높이", [passage(FERRY, *SENTENCES)])
+    assert evidence(some).size == 0.0
+    assert evidence(replace(some, searched=100)).size == pytest.approx(math.log(100))
+    assert evidence(replace(some, searched=10**7)).size == pytest.approx(math.log(MOST_SEARCHED))
+
+
+def test_the_title_holds_words_of_the_question_too() -> None:
+    text = document("갑", "강물 소리")
+    titled = replace(passage(text, "강물 소리"), heading=("높이",))
+    assert evidence(found("강물 높이", [titled])).coverage == 1
 
 
 def test_confidence_is_the_logistic_function() -> None:
-    model = DeclineModel(bias=-1, cosine=2, coverage=4, threshold=0.5)
-    assert model.confidence(0.5, 0.0) == 0.5
-    assert model.confidence(0.5, 0.25) == pytest.approx(1 / (1 + math.exp(-1)))
-    assert 0 <= DeclineModel(-1e9, 0, 0, 0.5).confidence(0, 0) < 1e-20
-    assert DeclineModel(1e9, 0, 0, 0.5).confidence(0, 0) == pytest.approx(1)
+    model = DeclineModel(bias=-1, cosine=2, coverage=4, size=-3, threshold=0.5)
+    assert model.confidence(Evidence(0.5, 0.0, 0.0)) == 0.5
+    assert model.confidence(Evidence(0.5, 0.25, 0.0)) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert model.confidence(Evidence(0.5, 0.25, 2.0)) == pytest.approx(1 / (1 + math.exp(5)))
+    nothing = Evidence(0.0, 0.0, 0.0)
+    assert 0 <= DeclineModel(-1e9, 0, 0, 0, 0.5).confidence(nothing) < 1e-20
+    assert DeclineModel(1e9, 0, 0, 0, 0.5).confidence(nothing) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("models", DECLINE.values())
-def test_fitted_models_trust_more_what_is_nearer(models: tuple[DeclineModel, DeclineModel]) -> None:
+@pytest.mark.parametrize("passages", [1, 11, 4_000])
+def test_fitted_models_trust_more_what_is_nearer(models: tuple[DeclineModel, DeclineModel], passages: int) -> None:
     for model in models:
-        assert model.confidence(0.95, 1.0) >= model.threshold > model.confidence(0.6, 0.0)
-        assert np.all(np.diff([model.confidence(cosine, 0.5) for cosine in (0.7, 0.8, 0.9)]) > 0)
+        size = math.log(passages)
+        assert model.confidence(Evidence(0.95, 1.0, size)) >= model.threshold > model.confidence(Evidence(0.6, 0, size))
+        assert np.all(np.diff([model.confidence(Evidence(cosine, 0.5, size)) for cosine in (0.7, 0.8, 0.9)]) > 0)
 
 
 def test_a_title_is_not_cited_while_there_is_anything_else() -> None:

@@ -1,0 +1,323 @@
+"""Whether results are as good as evals/gate.toml wants them.
+
+    python -m evals.gate RESULT.json ... [--gate FILE]
+    python -m evals.gate --run [--tier short|gold|long] [--results DIR] [--gate FILE]
+
+The first judges finished results by the set they name; the second runs the sets of a tier and of those before it, and judges each. Sets whose data is
+not there are left out, and said to be. Three things are asked of a result:
+
+- its floors and ceilings: each names a figure of the result, dots leading through it; one that has no value fails;
+- every quote is verbatim;
+- fusion does no harm: over all questions, and over those of each source with at least ``SOURCE`` of them, the interval of
+  the difference in MRR@10 between hybrid and the better of dense and BM25 reaches no lower than ``-HARM``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from evals.compare import Result, ResultError, Row, read_result, row_values
+from evals.datasets import DatasetError, both
+from evals.measures import paired_bootstrap
+from rag.errors import GeungeoError, one_line
+
+ROOT = Path(__file__).resolve().parent.parent
+GATE = ROOT / "evals" / "gate.toml"
+DATA = "$GEUNGEO_DATA"
+TIERS = ("short", "gold", "long")  # each holds those before it
+HARM = 0.01  # of MRR@10: what fusion may lose on data like ours by chance alone
+SOURCE = 50  # questions; an interval over fewer tells little
+
+
+class GateError(Exception):
+    """A description of the gate that cannot be used; the message is one line, Korean and English."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetSpec:
+    """A set of questions, its documents, and how they are run. One of ``gold``, ``squad`` and ``beir`` is given."""
+
+    gold: Path | None = None
+    squad: Path | None = None
+    beir: Path | None = None
+    corpus: tuple[Path, ...] = ()
+    distractors: int | None = None  # documents beside those that the questions need; None: all there are
+    limit: int | None = None  # questions; None: all there are
+    seed: int = 1
+    credit: str | None = None  # of the data, as its licence wants it
+    texts: bool = True  # whether the result may hold texts of the data
+    tier: str = "short"
+
+    @property
+    def missing(self) -> tuple[Path, ...]:
+        """The files and folders that are not there."""
+        named = (self.gold, self.squad, self.beir, *self.corpus)
+        return tuple(path for path in named if path is not None and not path.exists())
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The sets, and by set the lowest and highest values that figures may have."""
+
+    sets: Mapping[str, SetSpec] = field(default_factory=dict)
+    floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    ceilings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def load(path: Path = GATE) -> Gate:
+    """The gate that a TOML file describes. Relative paths start at the project, ``$GEUNGEO_DATA`` at the data folder.
+
+    Raises:
+        GateError: the file cannot be read, or says something that is not understood.
+
+    """
+    where = one_line(path.name)
+    try:
+        described = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise GateError(both(where, "읽을 수 없습니다", f"cannot be read ({error.strerror or error})")) from error
+    except ValueError as error:  # TOML's own, and UTF-8's
+        raise GateError(both(where, "TOML이 아닙니다", f"not TOML ({one_line(error)})")) from error
+    _check_keys(described, {"sets", "floors", "ceilings"}, where)
+    sets = {name: _spec(table, f"{where}: sets.{name}") for name, table in _tables(described, "sets", where)}
+    bounds: dict[str, dict[str, Mapping[str, float]]] = {"floors": {}, "ceilings": {}}
+    for kind, found in bounds.items():
+        for name, table in _tables(described, kind, where):
+            place = f"{where}: {kind}.{name}"
+            if name not in sets:
+                raise GateError(both(place, "그런 집합이 없습니다", "there is no such set"))
+            found[name] = {measure: _bound(value, f"{place}.{measure}") for measure, value in table.items()}
+    return Gate(sets, bounds["floors"], bounds["ceilings"])
+
+
+def _tables(described: Mapping[str, Any], kind: str, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    tables = described.get(kind, {})
+    if not isinstance(tables, dict):
+        raise GateError(both(f"{where}: {kind}", "표가 아닙니다", "not a table"))
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise GateError(both(f"{where}: {kind}.{name}", "표가 아닙니다", "not a table"))
+        yield name, table
+
+
+def _check_keys(table: Iterable[str], known: set[str], where: str) -> None:
+    if unknown := sorted(set(table) - known):
+        raise GateError(
+            both(where, f"모르는 항목 {one_line(', '.join(unknown))}", f"unknown; {sorted(known)} are known")
+        )
+
+
+def _bound(value: Any, where: str) -> float:
+    if isinstance(value, dict):
+        raise GateError(both(where, "이름 전체를 따옴표로 묶으세요", "put the whole name in quotes"))
+    if not _is_number(value):
+        raise GateError(both(where, "숫자가 아닙니다", "not a number"))
+    return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "distractors": lambda value: type(value) is int and value >= 0,  # true is an int too
+    "limit": lambda value: type(value) is int and value >= 1,
+    "seed": lambda value: type(value) is int,
+    "credit": lambda value: isinstance(value, str),
+    "texts": lambda value: isinstance(value, bool),
+    "tier": lambda value: value in TIERS,
+}
+
+
+def _spec(table: dict[str, Any], where: str) -> SetSpec:
+    _check_keys(table, {each.name for each in fields(SetSpec)}, where)
+    given = dict(table)
+    for name, value in table.items():
+        place = f"{where}.{name}"
+        if name == "corpus":
+            if not isinstance(value, list):
+                raise GateError(both(place, "목록이 아닙니다", "not a list"))
+            given[name] = tuple(_path(each, place) for each in value)
+        elif name not in _FORMS:
+            given[name] = _path(value, place)
+        elif not _FORMS[name](value):
+            raise GateError(both(place, f"쓸 수 없는 값입니다: {one_line(value)}", "this value cannot be used"))
+    if len({"gold", "squad", "beir"} & set(table)) != 1:
+        raise GateError(both(where, "gold, squad, beir 가운데 하나가 필요합니다", "wants one of gold, squad and beir"))
+    return SetSpec(**given)
+
+
+def _path(value: Any, where: str) -> Path:
+    """The path meant. Without a data folder it keeps its ``$GEUNGEO_DATA``, and so is missing."""
+    if not isinstance(value, str) or not value:
+        raise GateError(both(where, "경로가 아닙니다", "not a path"))
+    path = Path(value)
+    if path.parts[:1] == (DATA,):
+        folder = os.environ.get(DATA.removeprefix("$"))
+        return Path(folder, *path.parts[1:]).absolute() if folder else path
+    if "$" in value:
+        raise GateError(both(where, f"{DATA}만 맨 앞에 쓸 수 있습니다", f"only {DATA} at the beginning is understood"))
+    return ROOT / path
+
+
+def failures(gate: Gate, name: str, result: Result) -> list[str]:
+    """What keeps the result of a set from passing, a line each: set, measure, value, what is wanted. Empty: it passes."""
+    rows = result.get("rows") or []
+    if not rows:
+        return [_line(name, "rows", "0", "1 이상", "at least 1")]
+    found = []
+    for measure, floor in gate.floors.get(name, {}).items():
+        value = value_at(result, measure)
+        if value is None or value < floor:
+            found.append(_line(name, measure, _shown(value), f"{floor:g} 이상", f"at least {floor:g}"))
+    for measure, ceiling in gate.ceilings.get(name, {}).items():
+        value = value_at(result, measure)
+        if value is None or value > ceiling:
+            found.append(_line(name, measure, _shown(value), f"{ceiling:g} 이하", f"at most {ceiling:g}"))
+    return [*found, *_not_verbatim(name, result, rows), *_harm(name, rows)]
+
+
+def value_at(result: Result, measure: str) -> float | None:
+    """The value that a dotted name leads to: of a figure, or a plain number. None where there is none."""
+    found: Any = result
+    for step in measure.split("."):
+        found = found.get(step) if isinstance(found, Mapping) else None
+    if isinstance(found, Mapping):
+        found = found.get("value")
+    return float(found) if _is_number(found) else None
+
+
+def _not_verbatim(name: str, result: Result, rows: Sequence[Row]) -> list[str]:
+    wrong = [row["id"] for row in rows if not all(quote.get("verbatim") is True for quote in _quotes(row))]
+    if wrong:
+        shown = one_line(f"{len(wrong)} ({', '.join(wrong[:3])}{', …' if len(wrong) > 3 else ''})")
+        return [_line(name, "원문과 다른 인용이 있는 질문 / questions with a quote not verbatim", shown, "0", "0")]
+    value = value_at(result, "answers.verbatim")
+    if value is not None and value < 1:
+        return [_line(name, "answers.verbatim", _shown(value), "1", "1")]
+    return []
+
+
+def _quotes(row: Row) -> list[dict[str, Any]]:
+    return [*(row.get("citations") or []), *([row["nearest"]] if row.get("nearest") else [])]
+
+
+def _harm(name: str, rows: Sequence[Row]) -> list[str]:
+    """Where hybrid is worse than the better of the arms it is fused from. Without hybrid, or those, nothing is said."""
+    ranked = [row for row in rows if "hybrid" in (row.get("ranks") or {})]
+    single = [arm for arm in ("dense", "bm25") if any(arm in row["ranks"] for row in ranked)]
+    ranked = [row for row in ranked if set(single) <= set(row["ranks"])]
+    if not ranked or not single:
+        return []
+    sources = dict.fromkeys(row["source"] for row in ranked if row.get("source") is not None)
+    parts = [(f" ({one_line(s)})", [row for row in ranked if row.get("source") == s]) for s in sources]
+    found = []
+    for part, some in [("", ranked), *((part, some) for part, some in parts if len(some) >= SOURCE)]:
+        scores = {arm: [row_values(row)[f"{arm}.mrr@10"] for row in some] for arm in ("hybrid", *single)}
+        better = max(single, key=lambda arm: fmean(scores[arm]))
+        figure = paired_bootstrap(scores["hybrid"], scores[better])
+        if figure["low"] < -HARM:
+            shown = f"{figure['value']:+.4f} [{figure['low']:+.4f}, {figure['high']:+.4f}]"
+            wanted = f"하한 {-HARM:g} 이상", f"a lower bound of at least {-HARM:g}"
+            found.append(_line(name, f"mrr@10 hybrid - {better}{part}", shown, *wanted))
+    return found
+
+
+def _shown(value: float | None) -> str:
+    return "없음 / none" if value is None else f"{value:g}"
+
+
+def _line(name: str, measure: str, value: str, korean: str, english: str) -> str:
+    return f"{one_line(name)}: {measure}: {value} (기준 {korean} / wanted {english})"
+
+
+def _passes(gate: Gate, name: str, result: Result) -> bool:
+    """Whether a result passes; what keeps it from passing is printed."""
+    if name not in gate.sets:
+        found = [both(one_line(name), "기준에 없는 집합입니다", "the gate has no such set")]
+    else:
+        found = failures(gate, name, result)
+    for line in found or [both(one_line(name), "통과", "passed")]:
+        _print(line)
+    return not found
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()  # a run of all sets takes minutes
+
+
+def _judge(gate: Gate, paths: Sequence[Path]) -> bool:
+    """Whether all finished results pass."""
+    passed = []
+    for path in paths:
+        try:
+            result = read_result(path)
+        except ResultError as error:
+            _print(str(error))
+            passed.append(False)
+        else:
+            passed.append(_passes(gate, result["dataset"], result))
+    return all(passed)
+
+
+def _run(gate: Gate, tiers: Sequence[str], results: Path | None) -> bool:
+    """Run the sets of the tiers whose data is there. Whether there are any, and all pass."""
+    from evals.run import run_set  # brings the model and its libraries, which finished results do not need
+
+    passed = []
+    for name, spec in gate.sets.items():
+        if spec.tier not in tiers:
+            continue
+        if spec.missing:
+            shown = one_line(", ".join(path.name for path in spec.missing))
+            unset = "" if os.environ.get(DATA.removeprefix("$")) else f" ({DATA}: 없음 / not set)"
+            _print(both(name, "자료가 없어 뺐습니다", f"left out, its data is not there: {shown}{unset}"))
+            continue
+        try:
+            result = run_set(name, spec, results=results)
+        except (DatasetError, GeungeoError) as error:
+            _print(f"{name}: {error}")
+            passed.append(False)
+        else:
+            passed.append(_passes(gate, name, result))
+    if not passed:
+        _print("돌릴 수 있는 집합이 없습니다 / there was no set to run")
+    return bool(passed) and all(passed)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Judge. Returns the exit status: 0 all passed, 1 something failed or cannot be judged, 2 wrong usage."""
+    description = "평가 결과가 기준에 드는지 봅니다 / judge results by evals/gate.toml"
+    parser = argparse.ArgumentParser(prog="python -m evals.gate", description=description)
+    parser.add_argument("files", type=Path, nargs="*", metavar="RESULT.json", help="다 된 결과 / finished results")
+    parser.add_argument("--gate", type=Path, default=GATE, metavar="FILE", help="기준 / the gate (evals/gate.toml)")
+    parser.add_argument("--run", action="store_true", help="집합을 돌려서 봄 / run the sets and judge them")
+    parser.add_argument("--tier", choices=TIERS, help="돌릴 집합 / the sets to run (short)")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="결과를 둘 폴더 / where to keep the results")
+    options = parser.parse_args(argv)
+    if options.run == bool(options.files):
+        parser.error("결과 파일이나 --run 가운데 하나가 필요합니다 / give result files, or --run")
+    if not options.run and (options.tier or options.results):
+        parser.error("--tier와 --results는 --run과 함께 씁니다 / --tier and --results go with --run")
+    try:
+        gate = load(options.gate)
+    except GateError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    tiers = TIERS[: TIERS.index(options.tier or "short") + 1]
+    passed = _run(gate, tiers, options.results) if options.run else _judge(gate, options.files)
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

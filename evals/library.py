@@ -1,0 +1,153 @@
+"""The documents of a run in a library, read, cut and indexed by the very code that a user's documents go through."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from evals.datasets import Dataset, DatasetError, Question, both, located, thinned
+from evals.readers import read_corpus
+from rag import Assistant, GeungeoError, Progress
+from rag.errors import QuestionError
+from rag.loaders import normalise
+
+COLLECTION = "evals"
+AT_ONCE = 2_000  # documents a file: far below the size that a file may have
+
+
+def collect(
+    dataset: Dataset, corpus: Sequence[Path], places: Sequence[Path], *, others: int | None, seed: int
+) -> Dataset:
+    """The dataset with the documents of ``corpus`` (JSON lines are records, all else are files of a user's kind).
+
+    A document that a question names and no record holds is looked for as a file in the folders ``places``. With ``others``
+    only so many records that no question needs are kept, chosen by ``seed``.
+
+    Raises:
+        DatasetError: a corpus file is damaged or missing, or an id stands twice.
+
+    """
+    records = [dict(record) for record in dataset.records]
+    files = list(dataset.files)
+    for path in corpus:
+        if {".jsonl"} & set(path.suffixes):
+            records += read_corpus(path)
+        elif path.exists():
+            files.append(path)
+        else:
+            raise DatasetError(both(path, "파일이 없습니다", "there is no such file"))
+    counts = Counter(record["id"] for record in records)
+    if twice := [id for id, count in counts.items() if count > 1]:
+        raise DatasetError(
+            both(dataset.name, f"문서 id {twice[0]}이(가) 두 번 있습니다", "a document's id stands twice")
+        )
+    named = {document for question in dataset.questions for document in question.documents}
+    if others is not None:
+        records = thinned(records, named, others, seed)
+    known = {record["id"] for record in records} | {normalise(file.name) for file in files}
+    for name in sorted(named - known):
+        files += [folder / name for folder in places if _is_file(folder, name)][:1]
+    return Dataset(dataset.name, dataset.questions, tuple(records), tuple(files))
+
+
+def _is_file(folder: Path, name: str) -> bool:
+    """Whether a file of this bare name is there; what cannot be a name, such as one too long, is none."""
+    with suppress(OSError):
+        return Path(name).name == name and (folder / name).is_file()
+    return False
+
+
+def check(assistant: Assistant, questions: Iterable[Question]) -> None:
+    """Whether the questions, and those before them, can be asked: better known before the documents are embedded.
+
+    Raises:
+        DatasetError: one is empty or too long.
+
+    """
+    for question in questions:
+        for text in (*question.history, question.question):
+            try:
+                assistant.check(text)
+            except QuestionError as error:
+                raise DatasetError(both(question.id, error.message("ko"), error.message("en"))) from error
+
+
+def fill(
+    assistant: Assistant, dataset: Dataset, folder: Path, on_progress: Callable[[Progress], None] | None = None
+) -> None:
+    """Add the documents. ``folder`` is for files on the way; what a library holds already is not added again.
+
+    Raises:
+        DatasetError: a document cannot be used, or would take the place of another one of the same name.
+        GeungeoError: the library or the model cannot be used.
+
+    """
+    paths = list(dataset.files)
+    for at in range(0, len(dataset.records), AT_ONCE):
+        path = folder / f"{dataset.name}-{at // AT_ONCE}.jsonl"
+        lines = [json.dumps(record, ensure_ascii=False) for record in dataset.records[at : at + AT_ONCE]]
+        path.write_text("\n".join(lines), "utf-8")
+        paths.append(path)
+    held: set[str] = set()
+    for path in paths:
+        try:
+            report = assistant.add([path], collection=COLLECTION, on_progress=on_progress)
+        except GeungeoError as error:
+            raise DatasetError(both(path.name, error.message("ko"), error.message("en"))) from error
+        for failure in report.failed:
+            raise DatasetError(both(Path(failure.path).name, failure.message("ko"), failure.message("en")))
+        if held & set(report.replaced):
+            raise DatasetError(
+                both(path.name, "같은 이름의 다른 문서가 있습니다", "another document has the same name")
+            )
+        held |= {*report.added, *report.unchanged}
+
+
+def resolve(assistant: Assistant, questions: Iterable[Question]) -> list[Question]:
+    """The questions with the ids and places of their documents in the library.
+
+    A question that names no document belongs to the only one there is, if there is only one.
+
+    Raises:
+        DatasetError: a document is not in the library, or what a question expects does not stand in it.
+
+    """
+    infos = assistant.documents()
+    files = {normalise(Path(info.name).name): info.id for info in infos}
+    ids = files | {info.id: info.id for info in infos}
+    texts: dict[str, str] = {}
+    found = []
+    for question in questions:
+        named = dict(question.documents)
+        if not named and question.answerable:
+            if len(infos) != 1:
+                raise DatasetError(
+                    both(
+                        question.id,
+                        "문서가 하나가 아니면 document가 필요합니다",
+                        "name the one, unless there is only one",
+                    )
+                )
+            named = dict.fromkeys(files, 1)
+        for name in named:
+            if name in ids and name not in texts:
+                texts[name] = assistant.document(ids[name]).text
+        found.append(
+            _renamed(located(replace(question, documents=named), texts), ids)
+        )  # what is wrong, by its own name
+    return found
+
+
+def _renamed(question: Question, ids: Mapping[str, str]) -> Question:
+    """The question with its documents called by their ids."""
+    places = [tuple(place._replace(document=ids[place.document]) for place in entry) for entry in question.places]
+    return replace(
+        question,
+        documents={ids[name]: relevance for name, relevance in question.documents.items()},
+        places=tuple(places),
+        elsewhere=tuple(place._replace(document=ids[place.document]) for place in question.elsewhere),
+    )

@@ -1,0 +1,248 @@
+"""The report of a run in a real browser, from a file. Every test also asserts: no script error, no request (see conftest)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals import report
+from tests.unit.fake_result import NASTY, Result, make_result, without_answers
+
+pytestmark = pytest.mark.browser
+
+RESULTS = {"real": make_result(), "nasty": make_result(nasty=True), "retrieval": without_answers(make_result(90))}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The URL of a report of each result."""
+    folder = tmp_path_factory.mktemp("reports")
+    for name, result in RESULTS.items():
+        report.write(result, folder / f"{name}.html")
+    return {name: (folder / f"{name}.html").as_uri() for name in RESULTS}
+
+
+def count_of(page: Any, rows: int) -> None:
+    """Wait until the page says that this many questions are found, and lists them, fifty at first."""
+    from playwright.sync_api import expect
+
+    expect(page.locator("#count")).to_contain_text(f"개 가운데 {rows}개")
+    assert page.locator("#rows > details").count() == min(rows, 50)
+
+
+def rows_where(result: Result, **wanted: Any) -> int:
+    return sum(all(row[name] == value for name, value in wanted.items()) for row in result["rows"])
+
+
+def test_filters_change_the_list_and_its_count(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page, result = visit(files["real"]), RESULTS["real"]
+    count_of(page, 270)
+    page.select_option("[name=kind]", "yesno")
+    count_of(page, 30)
+    assert set(page.locator(".asked").all_inner_texts()) == {"가온전철 요금이 오르나요?"}
+    page.select_option("[name=outcome]", "not_read")
+    count_of(page, rows_where(result, kind="yesno", outcome="not_read"))
+    page.click("button[type=reset]")
+    count_of(page, 270)
+    page.fill("[name=text]", "  바다 위 도서관을 ")  # stands in a title and in no question
+    cited = [[*row["citations"], *([row["nearest"]] if row["nearest"] else [])] for row in result["rows"]]
+    count_of(page, sum(any("바다 위 도서관을" in each["title"] for each in some) for some in cited))
+    page.fill("[name=text]", "FAKE-0123")
+    count_of(page, 1)
+    page.fill("[name=text]", "어디에도 없는 말")
+    count_of(page, 0)
+    page.click("button[type=reset]")
+    page.select_option("[name=rank]", "2–5")
+    places = [row["ranks"]["full"]["document"] for row in result["rows"] if row["ranks"]]
+    count_of(page, sum(place in (2, 3, 4, 5) for place in places))
+    page.select_option("[name=rank]", "none")
+    count_of(page, places.count(None))
+
+
+def test_names_in_charts_and_tables_lead_to_their_questions(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page, result = visit(files["real"]), RESULTS["real"]
+    page.click(".legend a:text('없는데 답함')")
+    count_of(page, result["outcomes"]["wrongly_answered"])
+    assert page.locator("[name=outcome]").input_value() == "wrongly_answered"
+    page.click("#groups a:text('목록')")
+    count_of(page, 30)  # and no longer those of the outcome
+    assert page.evaluate("document.querySelector('#questions').getBoundingClientRect().top < innerHeight")
+
+
+def test_the_rest_of_the_list_comes_when_asked_for(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["real"])
+    assert page.locator(".detail").count() == 0  # nothing is drawn before it is opened
+    page.click("#further")
+    assert page.locator("#rows > details").count() == 100
+    assert page.evaluate("document.activeElement.closest('details') === document.querySelector('#rows').children[50]")
+    for _ in range(4):
+        page.click("#further")
+    assert page.locator("#rows > details").count() == 270
+    assert not page.locator("#further").is_visible()
+
+
+def test_a_question_opens_with_its_whole_trace(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page, row = visit(files["real"]), RESULTS["real"]["rows"][0]
+    page.click(".row >> nth=0")
+    opened = page.locator(".row >> nth=0")
+    text = opened.inner_text()
+    wanted = [
+        *row["morphemes"],
+        row["answer"],
+        *row["expected"]["answers"],
+        f"{row['confidence']:.3f}",
+        "문턱 0.187",
+        "답함",
+    ]
+    assert [each for each in wanted if each not in text] == []
+    assert opened.locator(".ranks tbody tr").count() == 4
+    place = row["ranks"]["bm25"]
+    assert opened.locator(".ranks tr:has-text('BM25') td").all_inner_texts() == [
+        f"{place['document']}위",
+        f"{place['passage']}위",
+        f"{100 * place['ndcg@10']:.0f}",
+    ]
+    page.click(".row summary >> nth=0")
+    page.click(".row summary >> nth=0")
+    assert opened.locator(".detail").count() == 1  # and is drawn once
+
+
+def test_marks_are_the_cited_words(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["nasty"])
+    for number, nasty in enumerate([*NASTY, None]):
+        page.click(f".row summary >> nth={number}")
+        shown = page.locator(f".row >> nth={number}")
+        cited = RESULTS["nasty"]["rows"][number]["citations"][0]
+        whole = cited["quote"].replace("\ud800", "\ufffd")
+        passage = cited["passage"]["text"].replace("\ud800", "\ufffd")
+        assert shown.locator(".cite:not(.nearest) .passage >> nth=0").text_content() == passage
+        assert shown.locator(".cite:not(.nearest) mark >> nth=0").text_content() == whole
+        if nasty is not None:
+            assert shown.locator(".cite:not(.nearest) mark b").all_text_contents() == ["답"]
+            assert shown.locator(".asked").text_content() == nasty.replace("\ud800", "\ufffd")
+    assert page.evaluate("window.broken") is None
+
+
+def test_a_mark_deep_in_a_long_passage_is_in_view(tmp_path: Path, visit: Callable[..., Any]) -> None:
+    result = make_result(9)
+    cited = result["rows"][0]["citations"][0]
+    cited["passage"] = {"start": cited["start"] - 50_000, "text": "가 " * 25_000 + cited["quote"] + " 나" * 900}
+    path = tmp_path / "long.html"
+    report.write(result, path)
+    page = visit(path.as_uri())
+    page.click(".row summary >> nth=0")
+    mark, passage = page.locator("mark >> nth=0").bounding_box(), page.locator(".passage >> nth=0").bounding_box()
+    assert passage["y"] <= mark["y"] and mark["y"] + mark["height"] <= passage["y"] + passage["height"]
+    assert page.locator("mark >> nth=0").inner_text() == cited["quote"]
+
+
+def test_the_nearest_of_a_declined_question_is_no_answer(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["real"])
+    page.select_option("[name=outcome]", "rightly_declined")
+    count_of(page, RESULTS["real"]["outcomes"]["rightly_declined"])
+    page.click(".row summary >> nth=0")
+    assert page.locator(".nearest .tag").all_inner_texts() == ["답이 아님"]
+    assert page.locator(".detail .answer").count() == 0
+    assert "답하지 않음" in page.locator(".detail").inner_text()
+
+
+def test_without_answers_only_what_was_measured_is_asked_for(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["retrieval"])
+    count_of(page, 90)
+    assert not page.locator("[name=outcome]").is_visible()
+    assert page.locator("svg:visible").count() == 2  # the arms, and how long all took
+    page.select_option("[name=rank]", "1")
+    places = [row["ranks"]["dense"]["document"] for row in RESULTS["retrieval"]["rows"] if row["ranks"]]
+    count_of(page, places.count(1))
+
+
+def test_without_scripts_figures_and_charts_are_there(files: dict[str, str], chromium: Any) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(files["real"])
+    assert page.locator("svg:visible").count() == 5
+    assert page.locator(".headlines li").count() == 6
+    assert page.get_by_text("질문을 하나씩 보려면 스크립트가 필요하다.").is_visible()
+    assert not page.locator("#filters").is_visible()
+    context.close()
+
+
+def test_the_page_lets_nothing_else_run_or_load(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["real"], losing=True)  # what is refused is written to the console
+    refused = page.evaluate(
+        """async () => {
+            const seen = [];
+            document.addEventListener("securitypolicyviolation", event => seen.push(event.effectiveDirective));
+            const script = document.createElement("script");
+            script.textContent = "window.broken = 1";
+            document.body.append(script);
+            await fetch("data:,x").catch(() => {});
+            await new Promise(done => setTimeout(done, 100));
+            return seen.sort();
+        }"""
+    )
+    assert refused == ["connect-src", "script-src-elem"]
+    assert page.evaluate("window.broken") is None
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_serious_axe_finding(files: dict[str, str], visit: Callable[..., Any], theme: str, width: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(files["nasty"], width, 900, color_scheme=theme)
+    for number in (0, 3, 8):  # the fourth has a very long passage, the ninth was declined
+        page.click(f".row > summary >> nth={number}")
+    for number in (0, 1):
+        page.click(f".more > summary >> nth={number}")
+    found = [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("width", [360, 820, 1280])
+def test_nothing_is_wider_than_the_window(
+    files: dict[str, str], visit: Callable[..., Any], name: str, width: int
+) -> None:
+    page = visit(files[name], width, 900)
+    for number in range(9):  # one of each kind
+        page.click(f".row > summary >> nth={number}")
+    for more in page.locator(".more > summary").all():
+        more.click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    beyond = page.evaluate(
+        """[...document.querySelectorAll("body *")].filter(each => each.checkVisibility() && !each.closest(".scroll, svg, thead")
+            && each.getBoundingClientRect().right > innerWidth + 1).map(each => each.outerHTML.slice(0, 80))"""
+    )
+    assert beyond == []
+
+
+@pytest.mark.parametrize("width", [360, 759, 760, 1280])
+def test_words_in_charts_can_be_read(files: dict[str, str], visit: Callable[..., Any], width: int) -> None:
+    page = visit(files["real"], width, 900)
+    found = page.evaluate(
+        """() => {
+            const small = [], outside = [], crossed = [];
+            for (const svg of document.querySelectorAll("svg")) {
+                if (!svg.checkVisibility()) continue;
+                const frame = svg.getBoundingClientRect(), scale = frame.width / svg.viewBox.baseVal.width, seen = [];
+                for (const text of svg.querySelectorAll("text")) {
+                    const box = text.getBoundingClientRect(), words = text.textContent;
+                    const sizes = [...text.querySelectorAll("tspan")].map(each => parseFloat(getComputedStyle(each).fontSize));
+                    if (Math.min(...sizes) * scale < 9.5) small.push(words);
+                    if (box.left < frame.left - 4 || box.right > frame.right + 4) outside.push(words);
+                    for (const [other, those] of seen) {
+                        const across = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+                        const down = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
+                        if (across > 1 && down > 5) crossed.push([those, words]);
+                    }
+                    seen.push([box, words]);
+                }
+            }
+            return { small, outside, crossed };
+        }"""
+    )
+    assert found == {"small": [], "outside": [], "crossed": []}
