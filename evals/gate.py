@@ -3,8 +3,8 @@
     python -m evals.gate RESULT.json ... [--gate FILE]
     python -m evals.gate --run [--tier short|gold|long] [--results DIR] [--gate FILE]
 
-The first judges finished results by the set they name; the second runs the sets of a tier and of those before it, and judges each. Sets whose data is
-not there are left out, and said to be. Three things are asked of a result:
+The first judges finished results by the set they name; the second runs the sets of a tier and of those before it, and judges each.
+Sets whose data is not there are left out, and said to be. Three things are asked of a result:
 
 - its floors and ceilings: each names a figure of the result, dots leading through it; one that has no value fails;
 - every quote is verbatim;

@@ -293,7 +293,8 @@ def _shown(figure: dict[str, float] | None) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and report. Returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m evals.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m evals.run",
+        description="질문 묶음을 제품에 묻고 답을 잽니다 (evals/README.md) / ask a set of questions and measure the answers",
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--gold", type=Path, metavar="FILE", help="질문 JSONL / questions, the project's format")
