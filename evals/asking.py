@@ -9,7 +9,7 @@ import ir_measures
 from ir_measures import nDCG
 
 from evals.datasets import PARTS, Place, Question
-from evals.measures import exact_match, f1, list_f1, outcome, verdict
+from evals.measures import citation_precision, citation_recall, exact_match, f1, list_f1, outcome, overlaps, verdict
 from rag import Answer, Assistant, Citation, Document, Passage, Turn
 from rag.conversation import context_of
 from rag.morphology import Morphology
@@ -116,7 +116,7 @@ def judged(question: Question, answer: Answer, documents: Mapping[str, Document]
         row["right"] = bool(citations) and citations[0]["evidence"]
         row["citation_recall"] = _recall(question, answer.citations)
         if citations:
-            row["citation_precision"] = sum(c["evidence"] for c in citations) / len(citations)
+            row["citation_precision"] = citation_precision([c["evidence"] for c in citations])
     if question.answerable:
         said = _answer_words(answer)
         if question.answers:
@@ -148,10 +148,10 @@ def _words(citation: Citation, documents: Mapping[str, Document]) -> str:
 
 
 def _recall(question: Question, citations: Sequence[Citation]) -> float:
-    if question.kind not in PARTS or not question.places:  # then only another document gives the answer
-        return float(any(_overlaps(question.every_place, _place(citation)) for citation in citations))
-    found = [any(_overlaps(entry, _place(citation)) for citation in citations) for entry in question.places]
-    return sum(found) / len(found)
+    parts = question.kind in PARTS and bool(question.places)  # without places only another document gives the answer
+    entries = question.places if parts else [question.every_place]
+    covered = [any(_overlaps(entry, _place(citation)) for citation in citations) for entry in entries]
+    return citation_recall(covered, all_needed=parts) or 0.0
 
 
 def _judged_citation(question: Question, citation: Citation, answer: Answer, documents: Mapping[str, Document]) -> Row:
@@ -180,7 +180,7 @@ def _holds(places: Iterable[Place], passage: Passage) -> bool:
 
 
 def _overlaps(places: Iterable[Place], other: Place) -> bool:
-    return any(p.document == other.document and p.start < other.end and other.start < p.end for p in places)
+    return any(p.document == other.document and overlaps(p.start, p.end, other.start, other.end) for p in places)
 
 
 def without_texts(row: Row, *, own_questions: bool) -> Row:

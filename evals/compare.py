@@ -36,7 +36,7 @@ Result = dict[str, Any]
 Pair = tuple[Row, Row]  # a question before and after
 
 _RANKING = {
-    "hit@1": "문서 1위", "hit@5": "문서 5위 안", "passage_hit@1": "단락 1위", "passage_hit@5": "단락 5위 안",
+    "hit@1": "문서 1위", "hit@5": "문서 5위 안", "passage_hit@1": "대목 1위", "passage_hit@5": "대목 5위 안",
     "mrr@10": "문서 역순위", "ndcg@10": "문서 순위 이득",
 }  # fmt: skip
 _ANSWERING = {
@@ -309,7 +309,7 @@ def _about(name: str, path: Path, result: Result) -> str:
     """What a result rests on: figures over other documents are not to be compared."""
     about = result["about"] if isinstance(result.get("about"), dict) else {}
     said = [str(about.get(key, "-")) for key in ("model", "commit", "date")]
-    said += [f"문서 / documents {about.get('documents', '-')}", f"단락 / passages {about.get('passages', '-')}"]
+    said += [f"문서 / documents {about.get('documents', '-')}", f"대목 / passages {about.get('passages', '-')}"]
     return one_line(f"{name}: {path.name}  {', '.join(said)}")
 
 

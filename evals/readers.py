@@ -26,7 +26,8 @@ FIELDS = frozenset(
 def read_gold(path: Path) -> Dataset:
     """Questions in the format that evals/README.md describes, one JSON object a line.
 
-    Left out, ``id`` is the line number, ``kind`` is span, or unanswerable where nothing is expected.
+    Left out, ``id`` is the line number, and ``kind`` what the other fields say: yesno, list, followup or span, or unanswerable
+    where nothing is expected.
 
     Raises:
         DatasetError: the file cannot be read, a line is not such a record, an id stands twice, or a pair is not there.
@@ -51,7 +52,7 @@ def _gold(row: Mapping[str, Any], where: str) -> Question:
     if not isinstance(items, list) or not all(isinstance(item, list) and item for item in items):
         raise DatasetError(both(where, "items는 목록의 목록이어야 합니다", "items is not a list of lists with texts"))
     expected = bool(texts["answers"] or texts["evidence"] or items or row.get("yesno"))
-    kind = row.get("kind", "span" if expected else "unanswerable")
+    kind = row.get("kind", _usual_kind(row) if expected else "unanswerable")
     if kind not in KINDS:
         raise DatasetError(both(where, f"kind가 {kind!r}입니다", f"it is one of {', '.join(KINDS)}"))
     if (kind == "unanswerable") == expected:
@@ -79,6 +80,12 @@ def _gold(row: Mapping[str, Any], where: str) -> Question:
         typed=typed,
         miss=_optional(row, "miss", where),
     )
+
+
+def _usual_kind(row: Mapping[str, Any]) -> str:
+    """What a question is that does not say it."""
+    telling = {"yesno": "yesno", "items": "list", "history": "followup"}
+    return next((kind for name, kind in telling.items() if row.get(name)), "span")
 
 
 def read_squad(path: Path) -> Dataset:
@@ -161,7 +168,7 @@ def _place(answer: Mapping[str, Any], context: str, document: Mapping[str, str],
 
 
 def read_beir(folder: Path) -> Dataset:
-    """A BEIR folder: corpus.jsonl, queries.jsonl, and qrels/test.tsv whose first line is a heading. Questions without a
+    """A BEIR folder: corpus.jsonl, queries.jsonl, and qrels/test.tsv whose first line may be a heading. Questions without a
     relevant document are left out, and documents with neither text nor title; a title alone is a text.
 
     Raises:
@@ -172,8 +179,8 @@ def read_beir(folder: Path) -> Dataset:
     asked = {_id(row, "_id", where): _prose(row, "text", where) for row, where in _lines(folder / "queries.jsonl")}
     path = folder / "qrels" / "test.tsv"
     relevant: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(_read(path).split("\n")[1:], 2):
-        if not line.strip():
+    for number, line in enumerate(_read(path).split("\n"), 1):
+        if not line.strip() or (number == 1 and not line.rstrip().rpartition("\t")[2].isdecimal()):
             continue
         try:
             query, document, score = normalise(line).split("\t")

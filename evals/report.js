@@ -87,7 +87,7 @@
       head.scope = "row";
       return el("tr", "", head, el("td", "", place(gold)), el("td", "", place(passage)), el("td", "", known(ndcg) ? (100 * ndcg).toFixed(0) : "–"));
     });
-    const heads = [["문서", "document"], ["단락", "passage"], ["차례", "nDCG"]].map(([ko, en]) => {
+    const heads = [["문서", "document"], ["대목", "passage"], ["차례", "nDCG"]].map(([ko, en]) => {
       const head = el("th", "", ko, " ", english(en));
       head.scope = "col";
       return head;

@@ -20,10 +20,10 @@ MEASURES = {
     "hit@1": Words("정답 문서를 맨 먼저 찾은 질문", "hit@1", "찾은 문서의 맨 앞에 정답 문서가 있는 질문의 비율."),
     "hit@5": Words("정답 문서를 다섯 안에 찾은 질문", "hit@5", "앞의 다섯 문서 안에 정답 문서가 있는 질문의 비율."),
     "passage_hit@1": Words(
-        "정답 단락을 맨 먼저 찾은 질문", "passage hit@1", "찾은 단락의 맨 앞에 정답의 근거가 있는 질문의 비율."
+        "정답 대목을 맨 먼저 찾은 질문", "passage hit@1", "찾은 대목의 맨 앞에 정답의 근거가 있는 질문의 비율."
     ),
     "passage_hit@5": Words(
-        "정답 단락을 다섯 안에 찾은 질문", "passage hit@5", "앞의 다섯 단락 안에 정답의 근거가 있는 질문의 비율."
+        "정답 대목을 다섯 안에 찾은 질문", "passage hit@5", "앞의 다섯 대목 안에 정답의 근거가 있는 질문의 비율."
     ),
     "mrr@10": Words("정답 문서 순위의 역수", "MRR@10", "정답 문서가 1위면 100, 2위면 50, 10위 밖이면 0으로 친 평균."),
     "ndcg@10": Words(
@@ -65,8 +65,8 @@ OUTCOMES = {  # the right ones first
     "right": Words("맞게 답함", "right", "근거가 되는 문장을 맨 먼저 인용했다."),
     "rightly_declined": Words("옳게 없다고 함", "rightly declined", "문서에 답이 없고, 없다고 했다."),
     "wrongly_declined": Words("있는데 없다고 함", "wrongly declined", "문서에 답이 있는데 없다고 했다."),
-    "not_read": Words("다른 문장을 앞세움", "not read", "근거가 든 단락을 읽고도 다른 문장을 먼저 인용했다."),
-    "not_retrieved": Words("근거를 찾지 못함", "not retrieved", "읽은 단락 어디에도 근거가 없었다."),
+    "not_read": Words("다른 문장을 앞세움", "not read", "근거가 든 대목을 읽고도 다른 문장을 먼저 인용했다."),
+    "not_retrieved": Words("근거를 찾지 못함", "not retrieved", "읽은 대목 어디에도 근거가 없었다."),
     "wrongly_answered": Words("없는데 답함", "wrongly answered", "문서에 답이 없는데 답했다."),
 }
 RIGHT = ("right", "rightly_declined")

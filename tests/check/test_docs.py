@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from evals.datasets import located
+from evals.readers import read_gold
 from rag.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.en.md")
-PAGES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))]
+PAGES = [
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/*.md", "evals/*.md", "evals/results/*.md")
+    for path in ROOT.glob(pattern)
+]
 
 
 def text_of(name: str) -> str:
@@ -60,3 +66,15 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_targets_of_make_exist(page: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", text_of("Makefile"), re.M))
     assert set(re.findall(r"`make ([a-z]+)", text_of(page))) <= targets
+
+
+@pytest.mark.parametrize("page", ["evals/README.md", "evals/README.en.md"])
+def test_the_example_of_a_gold_set_can_be_read(page: str, tmp_path: Path) -> None:
+    (block,) = re.findall(r"^ *```json\n(.*?)^ *```", text_of(page), re.M | re.S)
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(line.strip() for line in block.splitlines()), "utf-8")
+    questions = read_gold(path).questions
+    assert [question.kind for question in questions] == ["span", "yesno", "unanswerable"]
+    text = "\n".join(entry for question in questions for entry in question.evidence)
+    for question in questions:
+        assert bool(located(question, dict.fromkeys(question.documents, text)).every_place) == question.answerable

@@ -219,7 +219,7 @@ def test_from_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr()
     assert shown.err == ""
     assert shown.out.startswith(
-        "A: a.json  m, abc1234, 2026-11-22, 문서 / documents 644, 단락 / passages 1893\nB: b.json"
+        "A: a.json  m, abc1234, 2026-11-22, 문서 / documents 644, 대목 / passages 1893\nB: b.json"
     )
 
     assert main([*paths, "--json"]) == 0

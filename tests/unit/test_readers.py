@@ -292,7 +292,7 @@ def test_gold_needs_no_more_than_a_question(tmp_path: Path) -> None:
         (GOLD | {"items": "파랗다"}, "items is not a list of lists"),
         (GOLD | {"items": [[]]}, "items is not a list of lists with texts"),
         (GOLD | {"items": [[""]]}, "items is not a text"),
-        (GOLD | {"yesno": "yes"}, "yesno is yes or no, of yesno questions"),
+        (GOLD | {"kind": "span", "yesno": "yes"}, "yesno is yes or no, of yesno questions"),
         (GOLD | {"kind": "yesno"}, "yesno is yes or no, of yesno questions"),
         (GOLD | {"kind": "yesno", "yesno": "네"}, "yesno is yes or no, of yesno questions"),
         (GOLD | {"kind": "yesno", "yesno": ["yes"]}, "yesno is yes or no, of yesno questions"),
@@ -803,3 +803,28 @@ def test_anything_in_a_record_or_a_beir_row(field: str, value: object, scratch: 
 @given(line=st.text(st.sampled_from("q1d\t\t\t0123.-\n ")))
 def test_anything_in_judgements(line: str, scratch: Path) -> None:
     judge(read_beir, beir(scratch / "rated", qrels=f"q\td\ts\nq1\td1\t1\n{line}\n"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"yesno": "no", "evidence": ["파랗다"]}, "yesno"),
+        ({"items": [["하늘"], ["바다"]]}, "list"),
+        ({"history": ["하늘은?"], "answers": ["파랗다"]}, "followup"),
+        ({"answers": ["파랗다"]}, "span"),
+        ({"history": ["하늘은?"]}, "unanswerable"),
+    ],
+)
+def test_a_question_that_does_not_say_its_kind(tmp_path: Path, fields: dict[str, object], kind: str) -> None:
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps({"question": "그건 어때?"} | fields, ensure_ascii=False), "utf-8")
+    (question,) = read_gold(path).questions
+    assert question.kind == kind
+
+
+def test_qrels_without_a_heading_lose_no_line(tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "하늘"}', "utf-8")
+    (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "하늘?"}\n{"_id": "2", "text": "바다?"}', "utf-8")
+    (tmp_path / "qrels" / "test.tsv").write_text("1\td\t1\n2\td\t2\n", "utf-8")
+    assert [dict(q.documents) for q in read_beir(tmp_path).questions] == [{"d": 1}, {"d": 2}]
