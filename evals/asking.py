@@ -94,7 +94,7 @@ def shown_order(answer: Answer) -> list[Passage]:
 
 
 def judged(question: Question, answer: Answer, documents: Mapping[str, Document]) -> Row:
-    """What the answer is worth; the keys are explained in evals/README.md."""
+    """What the answer is worth; the keys are explained in docs/evals.md."""
     citations = [_judged_citation(question, citation, answer, documents) for citation in answer.citations]
     nearest = _judged_citation(question, answer.nearest, answer, documents) if answer.nearest else None
     known = bool(question.every_place)
@@ -102,6 +102,7 @@ def judged(question: Question, answer: Answer, documents: Mapping[str, Document]
         "answered": answer.answered,
         "answer": answer.text,
         "confidence": answer.confidence,
+        "threshold": answer.threshold,
         "reason": answer.reason,
         "citations": citations,
         "nearest": nearest,
@@ -122,7 +123,8 @@ def judged(question: Question, answer: Answer, documents: Mapping[str, Document]
         if question.answers:
             row["em"], row["f1"] = exact_match(said, question.answers), f1(said, question.answers)
         if question.items:
-            row["list_f1"] = list_f1([_words(citation, documents) for citation in answer.citations], question.items)
+            pieces = [_words(c, documents) if c.document in question.documents else "" for c in answer.citations]
+            row["list_f1"] = list_f1(pieces, question.items)  # the same word in another document is no item
         if question.yesno:
             row["yesno"] = int(verdict(answer.text or "") == question.yesno)
     retrieved = any(_holds(question.every_place, hit.passage) for hit in answer.hits)
@@ -185,9 +187,9 @@ def _overlaps(places: Iterable[Place], other: Place) -> bool:
 
 def without_texts(row: Row, *, own_questions: bool) -> Row:
     """The row without what belongs to the data: texts of documents, and questions unless they are one's own."""
-    bare = {**row, "answer": None, "morphemes": [], "expected": {}}
+    bare = {**row, "answer": None}
     if not own_questions:
-        bare |= {"question": None, "history": []}
+        bare |= {"question": None, "history": [], "morphemes": [], "expected": {}}
     bare["citations"] = [_bare_citation(citation) for citation in row.get("citations", [])]
     bare["nearest"] = _bare_citation(row["nearest"]) if row.get("nearest") else None
     return bare

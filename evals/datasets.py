@@ -51,6 +51,12 @@ class Question:
     pair: str | None = None  # the id of the plain Korean question that asks the same
     typed: bool = False
     miss: str | None = None
+    where: str = ""  # file and line
+
+    @property
+    def called(self) -> str:
+        """What it is called in a message."""
+        return f"{self.where} ({self.id})" if self.where else self.id
 
     @property
     def answerable(self) -> bool:
@@ -71,6 +77,7 @@ class Dataset:
     questions: tuple[Question, ...]
     records: tuple[Mapping[str, str], ...] = ()  # {"id", "title", "text"}
     files: tuple[Path, ...] = ()
+    beside: tuple[Path, ...] = ()  # files that questions name and that were found beside them
 
 
 def thinned(records: Sequence[dict[str, str]], needed: Iterable[str], others: int, seed: int) -> list[dict[str, str]]:
@@ -82,11 +89,16 @@ def thinned(records: Sequence[dict[str, str]], needed: Iterable[str], others: in
 
 
 def sampled(dataset: Dataset, limit: int, seed: int) -> Dataset:
-    """At most ``limit`` of the questions, chosen by ``seed``, in their order, and the pairs of those chosen."""
+    """At most ``limit`` of the questions, chosen by ``seed``, in their order. A question comes with its pair or not at all."""
     if limit >= len(dataset.questions):
         return dataset
-    chosen = set(random.Random(seed).sample([question.id for question in dataset.questions], limit))
-    chosen |= {q.pair for q in dataset.questions if q.id in chosen and q.pair}
+    order = list(dataset.questions)
+    random.Random(seed).shuffle(order)
+    chosen: set[str] = set()
+    for question in order:
+        wanted = chosen | {question.id, *([question.pair] if question.pair else [])}
+        if len(wanted) <= limit:
+            chosen = wanted
     return replace(dataset, questions=tuple(q for q in dataset.questions if q.id in chosen))
 
 
@@ -100,7 +112,11 @@ def located(question: Question, texts: Mapping[str, str]) -> Question:
 
     """
     if missing := [document for document in question.documents if document not in texts]:
-        raise DatasetError(both(question.id, f"문서 {missing[0]}이(가) 없습니다", "the document is not there"))
+        raise DatasetError(
+            both(
+                question.called, f"문서 {missing[0]}이(가) 없습니다 (--corpus)", "the document is not there (--corpus)"
+            )
+        )
     if not question.answerable or not question.documents or question.placed:
         return question
     own, *others = question.documents
@@ -108,7 +124,7 @@ def located(question: Question, texts: Mapping[str, str]) -> Question:
     for span in spans:
         if span not in texts[own]:
             raise DatasetError(
-                both(question.id, f"문서 {own}에 없는 글: {span[:60]}", "this text does not stand in the document")
+                both(question.called, f"문서 {own}에 없는 글: {span[:60]}", "this text does not stand in the document")
             )
     entries = question.evidence or question.answers
     places = [tuple(Place(own, at, at + len(e)) for at in find_all(texts[own], e)) for e in entries]

@@ -9,20 +9,23 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from evals.datasets import Dataset, DatasetError, Question, both, located, thinned
+from evals.datasets import Dataset, DatasetError, Place, Question, both, find_all, located, thinned
 from evals.readers import read_corpus
 from rag import Assistant, GeungeoError, Progress
-from rag.errors import QuestionError
-from rag.loaders import normalise
+from rag.errors import DocumentError, QuestionError
+from rag.loaders import find_files, normalise
 
 COLLECTION = "evals"
+TELLING = 20  # characters of evidence that do not stand in another document by chance
 AT_ONCE = 2_000  # documents a file: far below the size that a file may have
 
 
 def collect(
-    dataset: Dataset, corpus: Sequence[Path], places: Sequence[Path], *, others: int | None, seed: int
-) -> Dataset:
-    """The dataset with the documents of ``corpus`` (JSON lines are records, all else are files of a user's kind).
+    dataset: Dataset, corpus: Sequence[Path], places: Sequence[Path],
+    *, others: int | None, seed: int, questions: Path | None = None,
+) -> Dataset:  # fmt: skip
+    """The dataset with the documents of ``corpus``: JSON lines are records, all else are files of a user's kind, and a
+    folder is what it holds but for the file of ``questions``.
 
     A document that a question names and no record holds is looked for as a file in the folders ``places``. With ``others``
     only so many records that no question needs are kept, chosen by ``seed``.
@@ -33,9 +36,12 @@ def collect(
     """
     records = [dict(record) for record in dataset.records]
     files = list(dataset.files)
+    apart = {questions.resolve()} if questions is not None else set()
     for path in corpus:
         if {".jsonl"} & set(path.suffixes):
             records += read_corpus(path)
+        elif path.is_dir():
+            files += [file for file in _loadable(path) if file.resolve() not in apart]
         elif path.exists():
             files.append(path)
         else:
@@ -49,9 +55,42 @@ def collect(
     if others is not None:
         records = thinned(records, named, others, seed)
     known = {record["id"] for record in records} | {normalise(file.name) for file in files}
+    beside: list[Path] = []
     for name in sorted(named - known):
-        files += [folder / name for folder in places if _is_file(folder, name)][:1]
-    return Dataset(dataset.name, dataset.questions, tuple(records), tuple(files))
+        beside += [folder / name for folder in places if _is_file(folder, name)][:1]
+    found = replace(dataset, records=tuple(records), files=tuple(files), beside=tuple(beside))
+    _check_records(found)
+    return found
+
+
+def _loadable(folder: Path) -> list[Path]:
+    try:
+        return list(find_files(folder))
+    except DocumentError as error:
+        raise DatasetError(both(folder, error.message("ko"), error.message("en"))) from error
+
+
+def _check_records(dataset: Dataset) -> None:
+    """Whether what is expected stands in the records: better known before they are embedded."""
+    texts = {record["id"]: normalise(record["text"]) for record in dataset.records}
+    some = [q for q in dataset.questions if q.documents and all(document in texts for document in q.documents)]
+    _all_located(some, texts)
+
+
+def _all_located(questions: Iterable[Question], texts: Mapping[str, str]) -> list[Question]:
+    """The questions with their places; when some cannot be placed the first is told, and how many more there are."""
+    found, wrong = [], []
+    for question in questions:
+        try:
+            found.append(located(question, texts))
+        except DatasetError as error:
+            wrong.append(error)
+    if len(wrong) > 1:
+        more = len(wrong) - 1
+        raise DatasetError(f"{wrong[0]} (외 {more}건 / and {more} more)")
+    if wrong:
+        raise wrong[0]
+    return found
 
 
 def _is_file(folder: Path, name: str) -> bool:
@@ -73,7 +112,7 @@ def check(assistant: Assistant, questions: Iterable[Question]) -> None:
             try:
                 assistant.check(text)
             except QuestionError as error:
-                raise DatasetError(both(question.id, error.message("ko"), error.message("en"))) from error
+                raise DatasetError(both(question.called, error.message("ko"), error.message("en"))) from error
 
 
 def fill(
@@ -81,12 +120,21 @@ def fill(
 ) -> None:
     """Add the documents. ``folder`` is for files on the way; what a library holds already is not added again.
 
+    A library that holds documents is asked as it is when the dataset brings none, and else must hold no others.
+
     Raises:
-        DatasetError: a document cannot be used, or would take the place of another one of the same name.
+        DatasetError: a document cannot be used or would take the place of another one of the same name, or there are others.
         GeungeoError: the library or the model cannot be used.
 
     """
-    paths = list(dataset.files)
+    infos = assistant.documents()
+    paths = [*dataset.files, *(() if infos else dataset.beside)]
+    if infos and (paths or dataset.records):
+        brought = {record["id"] for record in dataset.records} | {normalise(path.name) for path in paths}
+        if others := [info for info in infos if not {info.id, normalise(Path(info.name).name)} & brought]:
+            raise DatasetError(
+                both("--index", f"다른 문서가 있습니다: {others[0].title}", "the library holds other documents")
+            )
     for at in range(0, len(dataset.records), AT_ONCE):
         path = folder / f"{dataset.name}-{at // AT_ONCE}.jsonl"
         lines = [json.dumps(record, ensure_ascii=False) for record in dataset.records[at : at + AT_ONCE]]
@@ -119,27 +167,36 @@ def resolve(assistant: Assistant, questions: Iterable[Question]) -> list[Questio
     infos = assistant.documents()
     files = {normalise(Path(info.name).name): info.id for info in infos}
     ids = files | {info.id: info.id for info in infos}
-    texts: dict[str, str] = {}
-    found = []
+    by_id = {info.id: assistant.document(info.id).text for info in infos}
+    texts = {name: by_id[id] for name, id in ids.items()}
+    named = []
     for question in questions:
-        named = dict(question.documents)
-        if not named and question.answerable:
+        if not question.documents and question.answerable:
             if len(infos) != 1:
-                raise DatasetError(
-                    both(
-                        question.id,
-                        "문서가 하나가 아니면 document가 필요합니다",
-                        "name the one, unless there is only one",
-                    )
-                )
-            named = dict.fromkeys(files, 1)
-        for name in named:
-            if name in ids and name not in texts:
-                texts[name] = assistant.document(ids[name]).text
-        found.append(
-            _renamed(located(replace(question, documents=named), texts), ids)
-        )  # what is wrong, by its own name
-    return found
+                korean, english = "문서가 하나가 아니면 document가 필요합니다", "name the one, unless there is only one"
+                raise DatasetError(both(question.called, korean, english))
+            question = replace(question, documents=dict.fromkeys(files, 1))
+        named.append(question)
+    # What is wrong is told by the names the questions use, so ids come after.
+    placed = [_renamed(question, ids) for question in _all_located(named, texts)]
+    return [_with_twins(question, by_id) for question in placed]
+
+
+def _with_twins(question: Question, texts: Mapping[str, str]) -> Question:
+    """The question with the other documents in which its evidence stands word for word: they answer it as well."""
+    if question.placed or not question.places:
+        return question
+    known = set(question.documents)
+    twins = [
+        Place(id, at, at + len(entry))
+        for entry in question.evidence
+        if len(entry) >= TELLING
+        for id, text in texts.items()
+        if id not in known
+        for at in find_all(text, entry)
+    ]
+    documents = {**question.documents, **dict.fromkeys((place.document for place in twins), 1)}
+    return replace(question, documents=documents, elsewhere=(*question.elsewhere, *twins))
 
 
 def _renamed(question: Question, ids: Mapping[str, str]) -> Question:

@@ -159,6 +159,7 @@ def _arm(rows: Sequence[Row], name: str) -> dict[str, Figure | None]:
         **{f"hit@{k}": figure(rank in range(1, k + 1) for rank in document) for k in (1, 5)},
         **{f"passage_hit@{k}": figure(rank in range(1, k + 1) for rank in passage) for k in (1, 5)},
         "mrr@10": figure(1 / rank if rank in range(1, 11) else 0.0 for rank in document),
+        "passage_mrr@10": figure(1 / rank if rank in range(1, 11) else 0.0 for rank in passage),
         "ndcg@10": figure(row["ranks"][name].get("ndcg@10") for row in rows),
     }
 
@@ -281,7 +282,8 @@ def groups(rows: Sequence[Row], arm_names: Sequence[str]) -> dict[str, dict[str,
 
 def _group(rows: Sequence[Row], arm_names: Sequence[str]) -> Row:
     asked = _asked(rows)
-    answered = _means(asked, (*MEANS, "right")) | {"yesno": _yesno(asked)}
+    judged = [row for row in asked if row["answerable"]] or asked  # declining is another skill, and not every group's
+    answered = _means(asked, MEANS) | {"right": figure(row.get("right") for row in judged), "yesno": _yesno(asked)}
     return {"questions": len(rows), "arms": arms(rows, arm_names), "answers": answered if asked else None}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from evals.datasets import KINDS, Dataset, DatasetError, Place, Question, both, find_all
 from rag.loaders import normalise
 
+NOTHING_ASKED = "\0"  # marks a row that is a document only; no file can hold it
 FIELDS = frozenset(
     {
         *("id", "kind", "question", "history", "document", "also", "language", "source", "pair", "typed", "miss"),
@@ -79,6 +81,7 @@ def _gold(row: Mapping[str, Any], where: str) -> Question:
         pair=_id(row, "pair", where) if row.get("pair") is not None else None,
         typed=typed,
         miss=_optional(row, "miss", where),
+        where=where,
     )
 
 
@@ -106,6 +109,8 @@ def read_squad(path: Path) -> Dataset:
         name = f"{path.name.split('.')[0]}-{len(contexts) + 1:04d}"
         title = _optional(row, "title", where) or ""
         document = contexts.setdefault(text, {"id": name, "title": title, "text": text})
+        if NOTHING_ASKED in row:
+            continue
         given = _answers(row, where)
         texts = [_text(answer, "text", where) for answer in given]
         found = [_place(answer, row["context"], document, where) for answer in given]
@@ -121,6 +126,7 @@ def read_squad(path: Path) -> Dataset:
                 places=tuple((place,) for place in standing),
                 placed=True,
                 source=_optional(row, "source", where),
+                where=where,
             )
         )
     _check_ids(questions, path)
@@ -128,17 +134,28 @@ def read_squad(path: Path) -> Dataset:
 
 
 def _flat(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """SQuAD's nested JSON as flat rows."""
-    data = _json(_read(path), str(path))
-    try:
-        for article in data["data"]:
-            for paragraph in article["paragraphs"]:
-                for asked in paragraph["qas"]:
-                    row = {"context": paragraph["context"], "title": article.get("title", ""), **asked}
-                    yield row, f"{path.name}: {asked.get('id', '?')}"
-    except (TypeError, KeyError) as error:
-        detail = f"{type(error).__name__}: {error}"
-        raise DatasetError(both(path, "SQuAD 형식이 아닙니다", f"not SQuAD JSON ({detail})")) from error
+    """SQuAD's nested JSON as flat rows; a paragraph without questions is a row without one."""
+    data = _json(_read(path), path.name)
+    for a, article in enumerate(_list(data, "data", path.name)):
+        for p, paragraph in enumerate(_list(article, "paragraphs", f"{path.name}: data[{a}]")):
+            where = f"{path.name}: data[{a}].paragraphs[{p}]"
+            head = {"context": paragraph.get("context"), "title": article.get("title", "")}
+            asked = _list(paragraph, "qas", where)
+            if not asked:
+                yield head | {NOTHING_ASKED: True}, where
+            for q, question in enumerate(asked):
+                if not isinstance(question, dict):
+                    raise DatasetError(both(f"{where}.qas[{q}]", "JSON 객체가 아닙니다", "not a JSON object"))
+                yield head | question, f"{where}.qas[{q}]"
+
+
+def _list(value: Any, name: str, where: str) -> list[Any]:
+    found = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(found, list):
+        raise DatasetError(
+            both(where, f"SQuAD 형식이 아닙니다: {name}이(가) 없습니다", f"not SQuAD JSON: no list {name}")
+        )
+    return found
 
 
 def _answers(row: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
@@ -169,33 +186,47 @@ def _place(answer: Mapping[str, Any], context: str, document: Mapping[str, str],
 
 def read_beir(folder: Path) -> Dataset:
     """A BEIR folder: corpus.jsonl, queries.jsonl, and qrels/test.tsv whose first line may be a heading. Questions without a
-    relevant document are left out, and documents with neither text nor title; a title alone is a text.
+    relevant document that is there are left out, and documents with neither text nor title; a title alone is a text.
 
     Raises:
         DatasetError: a file is missing or damaged.
 
     """
     records = [_beir_record(row, where) for row, where in _lines(folder / "corpus.jsonl")]
+    records = [record for record in records if _says(record["text"])]
     asked = {_id(row, "_id", where): _prose(row, "text", where) for row, where in _lines(folder / "queries.jsonl")}
     path = folder / "qrels" / "test.tsv"
-    relevant: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(_read(path).split("\n"), 1):
-        if not line.strip() or (number == 1 and not line.rstrip().rpartition("\t")[2].isdecimal()):
-            continue
-        try:
-            query, document, score = normalise(line).split("\t")
-            if int(score) > 0:
-                relevant.setdefault(query, {})[document] = int(score)
-        except ValueError as error:
-            raise DatasetError(
-                both(f"{path.name}:{number}", "세 칸이 아닙니다", "not query, document and score between tabs")
-            ) from error
+    relevant = _relevance(path)
     if missing := [query for query in relevant if query not in asked]:
         raise DatasetError(both(path, f"queries.jsonl에 {missing[0]}이(가) 없습니다", "a query is missing"))
-    questions = tuple(Question(query, asked[query], documents=found) for query, found in relevant.items())
+    held = {record["id"] for record in records}
+    there = {query: {id: score for id, score in judged.items() if id in held} for query, judged in relevant.items()}
+    questions = tuple(
+        Question(query, asked[query], documents=judged, where=path.name) for query, judged in there.items() if judged
+    )
     if not questions:
         raise DatasetError(both(path, "질문이 없습니다", "there are no questions"))
-    return Dataset(folder.resolve().name, questions, tuple(record for record in records if _says(record["text"])))
+    return Dataset(folder.resolve().name, questions, tuple(records))
+
+
+def _relevance(path: Path) -> dict[str, dict[str, int]]:
+    """Query -> document -> how relevant it is, where it is at all."""
+    relevant: dict[str, dict[str, int]] = {}
+    for number, line in enumerate(_read(path).split("\n"), 1):
+        columns = normalise(line).rstrip().split("\t")
+        if columns == [""] or (number == 1 and not columns[-1].removesuffix(".0").isdecimal()):
+            continue
+        where = f"{path.name}:{number}"
+        if len(columns) != 3:
+            raise DatasetError(both(where, "세 칸이 아닙니다", "not query, document and score between tabs"))
+        query, document, score = columns
+        try:
+            value = float(score)
+        except ValueError as error:
+            raise DatasetError(both(where, f"점수가 숫자가 아닙니다: {score}", "the score is not a number")) from error
+        if value > 0:
+            relevant.setdefault(query, {})[document] = math.ceil(value)
+    return relevant
 
 
 def _beir_record(row: Mapping[str, Any], where: str) -> dict[str, str]:
@@ -273,7 +304,7 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     """A text that is not blank, as the library keeps texts."""
     text = _optional(row, name, where)
     if text is None or not text.strip():
-        raise DatasetError(both(where, f"{name}이(가) 비었거나 글이 아닙니다", f"{name} is not a text"))
+        raise DatasetError(both(where, f"{name}이(가) 비었거나 글이 아닙니다", f"{name} is empty or not a text"))
     return text
 
 
@@ -310,7 +341,7 @@ def _texts(row: Mapping[str, Any], name: str, where: str) -> tuple[str, ...]:
 
 def _checked(value: object, name: str, where: str) -> str:
     if not isinstance(value, str):
-        raise DatasetError(both(where, f"{name}이(가) 비었거나 글이 아닙니다", f"{name} is not a text"))
+        raise DatasetError(both(where, f"{name}이(가) 비었거나 글이 아닙니다", f"{name} is empty or not a text"))
     # What UTF-8 cannot hold, or SQLite would cut a text at, the library refuses: here the line is known.
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise DatasetError(

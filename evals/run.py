@@ -18,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
 from importlib.metadata import version
@@ -35,7 +35,6 @@ from evals.cache import CachedEmbedder
 from evals.datasets import Dataset, DatasetError, Question
 from evals.library import check, collect, fill, resolve
 from rag import Assistant, GeungeoError, Passage, Progress, Settings
-from rag.answering import DECLINE, UNFITTED
 from rag.morphology import Morphology
 from rag.retrieval import HybridRetriever
 from rag.store import Store
@@ -77,20 +76,21 @@ class Models:
 
 
 def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:
-    """Ask all questions and work out every figure; the keys are explained in evals/README.md.
+    """Ask all questions and work out every figure; the keys are explained in docs/evals.md.
 
     Raises:
         DatasetError: the questions do not fit the documents.
         GeungeoError: the library or the model cannot be used.
 
     """
-    if options.limit is not None:
-        dataset = datasets.sampled(dataset, options.limit, options.seed)
+    _forget_peak_memory()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         index = options.index or folder / "index"
+        answering = "full" in options.arms or options.index is not None  # a library that stays is a whole one
+        settings = replace(models.settings, sentence_vectors=answering)
         assistant = stack.enter_context(
-            Assistant.open(index, settings=models.settings, embedder=models.embedder, morphology=models.morphology)
+            Assistant.open(index, settings=settings, embedder=models.embedder, morphology=models.morphology)
         )
         check(assistant, dataset.questions)
         with _Bar("색인 / indexing") as bar:
@@ -137,6 +137,7 @@ def _result(name: str, about: Result, rows: list[Any], options: Options, models:
     times = [row["timings_ms"] for row in rows] if asked else []
     stages = sorted({stage for row in times for stage in row} - {"total"})
     total = [row["total"] for row in times]
+    thresholds = {row["threshold"] for row in rows} if asked else set()
     kept = [without_texts(row, own_questions=options.own_questions) for row in rows] if not options.texts else rows
     return {
         "dataset": name,
@@ -146,7 +147,7 @@ def _result(name: str, about: Result, rows: list[Any], options: Options, models:
         "answers": measures.answers(rows) if asked else None,
         "groups": measures.groups(rows, options.arms),
         "outcomes": measures.outcomes(rows) if asked else None,
-        "threshold": _threshold(models) if asked else None,
+        "threshold": next(iter(thresholds)) if len(thresholds) == 1 else None,  # each row has its own
         "risk_coverage": measures.risk_coverage(rows) if asked else [],
         "latency_ms": _percentiles(total) if asked else None,
         "stages_ms": {stage: _percentiles([row.get(stage, 0.0) for row in times]) for stage in stages},
@@ -156,17 +157,22 @@ def _result(name: str, about: Result, rows: list[Any], options: Options, models:
     }
 
 
-def _threshold(models: Models) -> float:
-    return DECLINE.get(models.embedder.name, UNFITTED)[0].threshold
-
-
 def _percentiles(values: Sequence[float]) -> dict[str, float]:
     p50, p95 = np.percentile(values, [50, 95]).tolist()
     return {"p50": round(p50, 2), "p95": round(p95, 2)}
 
 
+def _forget_peak_memory() -> None:
+    """Begin to count anew, where the system allows it (Linux), so that a set does not inherit the peak of the one before."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def _peak_memory_mb() -> float:
     """Of this process; macOS counts bytes, the others kilobytes."""
+    with suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1_000
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1_000_000 if sys.platform == "darwin" else 1_000)
 
@@ -238,7 +244,9 @@ def read(gold: Path | None, squad: Path | None, beir: Path | None, corpus: Seque
     else:
         assert beir is not None
         dataset, places = readers.read_beir(beir), []
-    return collect(dataset, corpus, places, others=options.distractors, seed=options.seed)
+    if options.limit is not None:
+        dataset = datasets.sampled(dataset, options.limit, options.seed)
+    return collect(dataset, corpus, places, others=options.distractors, seed=options.seed, questions=gold)
 
 
 @cache

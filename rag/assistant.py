@@ -227,8 +227,10 @@ class Assistant:
         from rag.indexing import index_documents
 
         assert self._morphology and self._embedder
-        size = self.settings.chunk_size
-        return index_documents(documents, self._morphology, self._embedder, chunk_size=size, on_progress=on_progress)
+        return index_documents(
+            documents, self._morphology, self._embedder,
+            chunk_size=self.settings.chunk_size, sentence_vectors=self.settings.sentence_vectors, on_progress=on_progress,
+        )  # fmt: skip
 
     def remove(self, id: str) -> None:
         """Remove a document from the library. The file it came from is not touched.

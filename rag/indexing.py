@@ -20,11 +20,13 @@ def index_documents(
     embedder: Embedder,
     *,
     chunk_size: int,
+    sentence_vectors: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[tuple[Document, list[IndexedPassage]]]:
     """Each document with its passages, in order. Passages of small documents are embedded together.
 
-    Progress counts passages over all documents, and begins with none of them done.
+    Progress counts passages over all documents, and begins with none of them done. Without ``sentence_vectors`` the vector of
+    a passage stands for those of its sentences.
     """
     split_documents = [_searchable(document, morphology, chunk_size) for document in documents]
     headings = {d.id: tuple(dict.fromkeys(m.form for m in morphology.morphemes(d.title))) for d in documents}
@@ -36,7 +38,7 @@ def index_documents(
     for document, pieces in zip(documents, split_documents, strict=True):
         while len(embedded) < len(pieces):
             batch = pairs[at : at + BATCH]
-            embedded += _embed(batch, headings, embedder)
+            embedded += _embed(batch, headings, embedder, sentence_vectors)
             at += len(batch)
             if on_progress is not None:
                 on_progress(Progress("embed", at, len(pairs), document.title))
@@ -49,18 +51,27 @@ def _searchable(document: Document, morphology: Morphology, chunk_size: int) -> 
 
 
 def _embed(
-    batch: Sequence[tuple[Document, Piece]], headings: Mapping[str, tuple[str, ...]], embedder: Embedder
+    batch: Sequence[tuple[Document, Piece]],
+    headings: Mapping[str, tuple[str, ...]],
+    embedder: Embedder,
+    sentence_vectors: bool,
 ) -> Iterator[IndexedPassage]:
     """Embed passages and, in the same call, their sentences; one that is its whole passage is not embedded twice."""
     texts = [document.text[piece.start : piece.end] for document, piece in batch]
     sentences = [
-        [document.text[s.start : s.end] for s in piece.sentences] if len(piece.sentences) > 1 else []
+        [document.text[s.start : s.end] for s in piece.sentences]
+        if sentence_vectors and len(piece.sentences) > 1
+        else []
         for document, piece in batch
     ]
     vectors = embedder.embed_passages([*texts, *(text for some in sentences for text in some)])
     at = len(texts)
     for row, (document, piece) in enumerate(batch):
-        own = vectors[at : at + len(sentences[row])] if sentences[row] else vectors[row : row + 1]
+        own = (
+            vectors[at : at + len(sentences[row])]
+            if sentences[row]
+            else np.tile(vectors[row], (len(piece.sentences), 1))
+        )
         at += len(sentences[row])
         passage = Passage(document.id, piece.start, piece.end, texts[row])
         yield IndexedPassage(

@@ -24,7 +24,7 @@ logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets DEBUG for itself
 K1, B = (
     0.9,
     0.4,
-)  # for short passages, Trotman, Puurula & Burgess 2014; better here than 1.5, 0.75: docs/architecture.md
+)  # for short passages, Trotman, Puurula & Burgess 2014; better here than 1.5, 0.75: evals/results/choices.md
 
 
 class LexicalIndex:

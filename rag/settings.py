@@ -20,6 +20,9 @@ class Settings:
     passage_prompt: str | None = None
     language: Language = "ko"  # of messages
     chunk_size: int = 300  # characters a passage
+    sentence_vectors: bool = (
+        True  # False: indexing takes half the time; enough to search, and answers are chosen less well
+    )
     max_question: int = 2_000  # characters
     max_file_mb: int = 64
 

@@ -180,7 +180,8 @@ class Answer:
     hits: tuple[Hit, ...] = ()
     reason: Reason | None = None
     nearest: Citation | None = None
-    confidence: float = 0.0  # 0..1, compared with the decline threshold
+    confidence: float = 0.0  # 0..1
+    threshold: float = 0.0  # a lower confidence is declined
     timings_ms: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -193,6 +194,7 @@ class Answer:
             "reason": self.reason,
             "nearest": self.nearest.to_dict() if self.nearest else None,
             "confidence": round(self.confidence, 4),
+            "threshold": self.threshold,
             "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings_ms.items()},
         }
 

@@ -89,3 +89,14 @@ def test_every_passage_carries_its_documents_title(morphology: Morphology) -> No
     assert len(passages) > 1
     assert {passage.heading for passage in passages} == {("바다", "하늘")}
     assert all("바다" not in passage.morphemes for passage in passages[:1])  # the body's own stay apart
+
+
+def test_without_sentence_vectors_a_passage_stands_for_its_sentences(morphology: Morphology) -> None:
+    embedder = Recorder()
+    documents = [document(t, t) for t in (TWO, ONE)]
+    found = index_documents(documents, morphology, embedder, chunk_size=300, sentence_vectors=False)
+    passages = [passage for _, some in found for passage in some]
+    assert embedder.calls == [[TWO, ONE]]
+    assert [passage.sentence_vectors.shape[0] for passage in passages] == [2, 1]
+    for passage in passages:
+        assert (passage.sentence_vectors == passage.vector.astype(np.float16)).all()
