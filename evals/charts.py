@@ -58,6 +58,13 @@ Panels = Sequence[tuple[Words, Sequence[Row]]]
 Point = Mapping[str, float]  # of a risk-coverage curve: "coverage", "risk"
 
 
+class Now(NamedTuple):
+    """The share of questions that were answered, and of those the share answered wrongly, where that is known."""
+
+    coverage: float
+    risk: float | None
+
+
 def width_of(text: str) -> int:
     """About how many pixels a text takes: the page's font is not known here."""
     return sum(14 if letter >= "\u1100" else 8 for letter in text)
@@ -144,8 +151,7 @@ def dots(panels: Panels, layout: Layout) -> Sheet:
     width, columns, label, value, step = layout = _with_room(layout, [row for _, rows in panels for row in rows])
     over, under, apart = 38, 44, 56
     each = (width - apart * (columns - 1)) / columns
-    lowest = min(row.value if row.low is None else row.low for _, rows in panels for row in rows)
-    scale = (max(start for start in STARTS if start <= max(0, lowest)), 1.0)
+    scale = (start_of(panels), 1.0)
     shelves = [panels[at : at + columns] for at in range(0, len(panels), columns)]
     heights = [over + step * max(len(rows) for _, rows in shelf) + under for shelf in shelves]
     sheet = Sheet(width, sum(heights) - 16)
@@ -162,10 +168,22 @@ def dots(panels: Panels, layout: Layout) -> Sheet:
     return sheet
 
 
+def start_of(panels: Panels) -> float:
+    """Where the scale of a chart of dots begins."""
+    lowest = min(row.value if row.low is None else row.low for _, rows in panels for row in rows)
+    return max(start for start in STARTS if start <= max(0, lowest))
+
+
 def _with_room(layout: Layout, rows: Sequence[Row]) -> Layout:
-    """The layout with labels wide enough for these names, within reason."""
-    longest = max(width_of(row.words.ko) for row in rows) + 8
-    return layout._replace(label=layout.label and max(layout.label, min(longest, layout.width // 8 + 50)))
+    """The layout with room for these names, within reason, and for figures that keep off a dot at the end of the scale."""
+    name = min(max(width_of(row.words.ko) for row in rows) + 8, layout.width // 8 + 50)
+    value = max(_width_of_figures(row) for row in rows) + 8 if layout.value > 100 else 0
+    return layout._replace(label=layout.label and max(layout.label, name), value=max(layout.value, value))
+
+
+def _width_of_figures(row: Row) -> int:
+    """Of the value and, in smaller letters, its interval."""
+    return width_of(row.shown) + (4 + width_of(row.interval) * 12 // 14 if row.interval else 0)
 
 
 def _draw(sheet: Sheet, axes: Axes, y: float, row: Row, layout: Layout) -> None:
@@ -175,7 +193,8 @@ def _draw(sheet: Sheet, axes: Axes, y: float, row: Row, layout: Layout) -> None:
     sheet.dot(axes, row.value, y, "accent" if row.strong else "soft")
     left, right = axes.get_xlim()
     lift = -4.5 if layout.label else 12
-    name = pair(row.words, layout.label or 190, english=layout.label > 200)
+    room = layout.label or min(190, layout.width - _width_of_figures(row) - 8)
+    name = pair(row.words, room, english=layout.label > 200)
     sheet.say(axes, (left, y), name, (-layout.label - 8, lift), "b" if row.strong and 0 < layout.label < 200 else "")
     figures = Markup('<tspan class="{}">{}</tspan>').format("b" if row.strong else "", row.shown)
     if layout.value > 100 or not layout.label:
@@ -199,11 +218,12 @@ def outcome_bar(outcomes: Mapping[str, int], good: int, width: int) -> Sheet:
     return sheet
 
 
-def risk_curve(points: Sequence[Point], chosen: Point | None, width: int) -> Sheet:
-    """Risk against coverage, the area under it washed, and the threshold in use marked."""
+def risk_curve(points: Sequence[Point], now: Now | None, width: int) -> Sheet:
+    """Risk against coverage, the area under it washed, and what was answered marked: off the curve, if by several thresholds."""
     x, y = [point["coverage"] for point in points], [point["risk"] for point in points]
-    step = 0.2 if max(y) > 0.5 else 0.1
-    top = step * max(1, math.ceil(max(y) / step))
+    highest = max([*y, now.risk or 0.0] if now else y)
+    step = 0.2 if highest > 0.5 else 0.1
+    top = step * max(1, math.ceil(highest / step))
     sheet = Sheet(width, 340 if width > 500 else 300)
     axes = sheet.panel((40, 34, width - 64, sheet.height - 92), (0, 1), (top, 0))
     axes.fill_between(x, y, color=sheet.colour("wash"), linewidth=0)
@@ -215,13 +235,14 @@ def risk_curve(points: Sequence[Point], chosen: Point | None, width: int) -> She
     sheet.say(axes, (0, top), "↑ 답한 것 가운데 틀린 비율", (-36, 16), "s")
     sheet.say(axes, (1, 0), "답한 질문의 비율 →", (0, -42), "s", "right")
     sheet.line(axes, x, y, "accent", 2.2)
-    if chosen:
-        at, risk = chosen["coverage"], chosen["risk"]
-        side, anchor = (-8, "right") if at > 0.5 else (8, "left")
+    if now:
+        at, (side, anchor) = now.coverage, (-12, "right") if now.coverage > 0.5 else (12, "left")
+        wrong = "" if now.risk is None else f" · 그 가운데 {now.risk:.1%} 틀림"
         sheet.line(axes, (at, at), (0, top), "soft")
-        sheet.dot(axes, at, risk, "accent", 13)
-        sheet.say(axes, (at, top), "지금의 문턱", (side, -14), "b halo", anchor)
-        sheet.say(axes, (at, top), f"{at:.1%} 답함 · {risk:.1%} 틀림", (side, -32), "s halo", anchor)
+        if now.risk is not None:
+            sheet.dot(axes, at, now.risk, "accent", 13)
+        sheet.say(axes, (at, top), "지금 답하는 비율", (side, -14), "b halo", anchor)
+        sheet.say(axes, (at, top), f"{at:.1%}{wrong}", (side, -32), "s halo", anchor)
     return sheet
 
 

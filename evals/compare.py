@@ -2,8 +2,9 @@
 
     python -m evals.compare A.json B.json [--json] [--limit N]
 
-A difference is B less A, over the questions that have a value in both files, with its 95% interval by the paired bootstrap;
-it is marked where the interval leaves out 0. ``yesno`` is compared question by question, so as accuracy, not balanced.
+A difference is B less A, over the questions that are in both files, with its 95% interval by the paired bootstrap; it is
+marked where the interval leaves out 0 (``evals.differences``). Times, memory, and what the rows do not tell of both are shown
+as the files have them, without an interval.
 
 A question is gained or lost by the first of these that differs: whether it is right, whether its evidence was read,
 whether its document comes first in the last arm that both files hold. In this order they are listed. One that only fails
@@ -19,11 +20,21 @@ import unicodedata
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from evals.datasets import both
-from evals.measures import paired_bootstrap
+from evals.differences import (
+    ANSWERING,
+    TOGETHER,
+    Difference,
+    Pair,
+    Result,
+    Row,
+    differences,
+    is_number,
+    label,
+    value_at,
+)
 from evals.words import OUTCOMES
 from rag.errors import one_line
 
@@ -31,18 +42,7 @@ ARMS = ("dense", "bm25", "hybrid", "full")  # the later, the nearer to what is a
 SHOWN = 20  # questions of a group, where nothing else is said
 QUESTION_COLUMNS = 60
 
-Row = dict[str, Any]
-Result = dict[str, Any]
-Pair = tuple[Row, Row]  # a question before and after
-
-_RANKING = {
-    "hit@1": "문서 1위", "hit@5": "문서 5위 안", "passage_hit@1": "대목 1위", "passage_hit@5": "대목 5위 안",
-    "mrr@10": "문서 역순위", "ndcg@10": "문서 순위 이득",
-}  # fmt: skip
-_ANSWERING = {
-    "em": "답 일치", "f1": "답 F1", "list_f1": "목록 F1", "yesno": "예·아니요",
-    "citation_precision": "인용 정밀도", "citation_recall": "인용 재현율", "right": "맞음",
-}  # fmt: skip
+_PLAIN = {"latency_ms.p50": "시간 ms, 중앙값", "latency_ms.p95": "시간 ms, 95%", "peak_memory_mb": "가장 큰 메모리 MB"}
 _GROUPS = {
     "gained": "나아진 질문 / gained", "lost": "나빠진 질문 / lost", "otherwise": "다르게 틀린 질문 / wrong otherwise",
 }  # fmt: skip
@@ -53,21 +53,12 @@ class ResultError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One measure over the ``n`` questions that have it in both results: both means, and ``value`` = after - before."""
+class Value:
+    """What the files say of a measure, each of all its questions; None where one says nothing."""
 
     measure: str
-    before: float
-    after: float
-    value: float
-    low: float
-    high: float
-    n: int
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
+    before: float | None
+    after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +81,7 @@ class Comparison:
     only_after: int
     arm: str | None  # whose ranks the changes show
     differences: tuple[Difference, ...]
+    values: tuple[Value, ...]  # of what has no difference with an interval
     changes: Mapping[str, tuple[Change, ...]]  # "gained", "lost", "otherwise"
 
     def to_dict(self, limit: int | None = None) -> dict[str, Any]:
@@ -126,22 +118,6 @@ def read_result(path: Path) -> Result:
     return result
 
 
-def row_values(row: Row) -> dict[str, float]:
-    """What a row says of each measure that applies to it: "hybrid.hit@1" and so on of the arms, "em" and so on."""
-    values = {}
-    for arm, ranks in (row.get("ranks") or {}).items():
-        document, passage = ranks.get("document"), ranks.get("passage")
-        values[f"{arm}.hit@1"] = float(document == 1)
-        values[f"{arm}.hit@5"] = float(document is not None and document <= 5)
-        if row.get("evidence_known", True):
-            values[f"{arm}.passage_hit@1"] = float(passage == 1)
-            values[f"{arm}.passage_hit@5"] = float(passage is not None and passage <= 5)
-        values[f"{arm}.mrr@10"] = 1 / document if document is not None and document <= 10 else 0.0
-        if ranks.get("ndcg@10") is not None:
-            values[f"{arm}.ndcg@10"] = float(ranks["ndcg@10"])
-    return values | {name: float(row[name]) for name in _ANSWERING if row.get(name) is not None}
-
-
 def compare(before: Result, after: Result) -> Comparison:
     """What changed from one result to another.
 
@@ -158,14 +134,16 @@ def compare(before: Result, after: Result) -> Comparison:
         raise ResultError(both(names[0], "함께 있는 질문이 없습니다", "the results have no question in common"))
     arms = _arms(pairs)
     arm = arms[-1] if arms else None
-    changed = sorted((found[0], at, found[1]) for at, pair in enumerate(pairs) if (found := _group(pair, arm)))
+    found = differences(pairs, arms)
+    changed = sorted((where[0], at, where[1]) for at, pair in enumerate(pairs) if (where := _group(pair, arm)))
     return Comparison(
         dataset=names[0],
         questions=len(pairs),
         only_before=len(before["rows"]) - len(pairs),
         only_after=len(after["rows"]) - len(pairs),
         arm=arm,
-        differences=tuple(_differences(pairs, arms)),
+        differences=tuple(found),
+        values=tuple(_values(before, after, {each.measure for each in found})),
         changes={name: tuple(_change(pairs[at], arm) for _, at, group in changed if group == name) for name in _GROUPS},
     )
 
@@ -176,17 +154,20 @@ def _arms(pairs: Sequence[Pair]) -> list[str]:
     return [arm for arm in ARMS if arm in held[0] & held[1]]
 
 
-def _differences(pairs: Sequence[Pair], arms: Sequence[str]) -> list[Difference]:
-    values = [(row_values(a), row_values(b)) for a, b in pairs]
-    found = []
-    for measure in [f"{arm}.{measure}" for arm in arms for measure in _RANKING] + list(_ANSWERING):
-        known = [(a[measure], b[measure]) for a, b in values if measure in a and measure in b]
-        if known:
-            before, after = [a for a, _ in known], [b for _, b in known]
-            figure = paired_bootstrap(after, before)
-            interval = figure["value"], figure["low"], figure["high"]
-            found.append(Difference(measure, fmean(before), fmean(after), *interval, len(known)))
-    return found
+def _values(before: Result, after: Result, compared: Container[str]) -> list[Value]:
+    """Times and memory, and the figures of answers that could not be compared, such as one that is undefined in one result."""
+    languages = {name: None for result in (before, after) for name in _languages(result)}
+    answers = [name for name in (*ANSWERING, *TOGETHER) if name not in compared]
+    answers += [f"crosslingual.{of}.{name}" for of in languages for name in ("korean", "value", "ratio")]
+    paths = {name: f"answers.{name}" for name in answers if name not in compared} | {name: name for name in _PLAIN}
+    found = [Value(name, value_at(before, path), value_at(after, path)) for name, path in paths.items()]
+    return [each for each in found if (each.before, each.after) != (None, None)]
+
+
+def _languages(result: Result) -> list[str]:
+    answers = result.get("answers")
+    languages = answers.get("crosslingual") if isinstance(answers, dict) else None
+    return list(languages) if isinstance(languages, dict) else []
 
 
 def _ranks(row: Row, arm: str | None) -> Any:
@@ -237,8 +218,13 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
     "citations": lambda value: isinstance(value, list) and all(isinstance(citation, dict) for citation in value),
     "nearest": lambda value: isinstance(value, dict),
     "outcome": lambda value: isinstance(value, str) and value in OUTCOMES,
-    **dict.fromkeys(("question", "source"), lambda value: isinstance(value, str)),
-    **dict.fromkeys(_ANSWERING, _is_share),
+    "expected": lambda value: isinstance(value, dict) and value.get("yesno") in (None, "yes", "no"),
+    "confidence": is_number,
+    **dict.fromkeys(
+        ("question", "kind", "language", "source", "pair", "document"), lambda value: isinstance(value, str)
+    ),
+    **dict.fromkeys(("answered", "answerable", "typed", "evidence_known"), lambda value: isinstance(value, bool)),
+    **dict.fromkeys((*ANSWERING, "yesno"), _is_share),
 }
 
 
@@ -270,22 +256,33 @@ def as_text(comparison: Comparison, limit: int = SHOWN) -> str:
     """The comparison for a terminal, with at most ``limit`` questions of each group."""
     rows = [["잣대 / measure", "", "A", "B", "B-A", "95% 구간 / interval", "수 / n", ""]]
     for each in comparison.differences:
-        label = _ANSWERING.get(each.measure) or _RANKING[each.measure.rpartition(".")[2]]
         figures = [f"{each.before:.3f}", f"{each.after:.3f}", f"{each.value:+.3f}"]
         interval = f"[{each.low:+.3f}, {each.high:+.3f}]"
-        rows.append([each.measure, label, *figures, interval, str(each.n), "*" if each.is_clear else ""])
+        rows.append(
+            [one_line(each.measure), label(each.measure), *figures, interval, str(each.n), "*" if each.is_clear else ""]
+        )
     lines = [
         f"{comparison.dataset}: 함께 있는 질문 / questions in both {comparison.questions}"
         f" (A에만 / only in A {comparison.only_before}, B에만 / only in B {comparison.only_after})",
         "",
         *table(rows, right=range(2, 7)),
         "* 구간에 0이 없음 / the interval leaves out 0",
+        *_plain(comparison.values),
     ]
     for group, changes in comparison.changes.items():
         lines += ["", f"{_GROUPS[group]}: {len(changes)}", *_listed(changes[:limit], comparison.arm)]
         if len(changes) > limit:
             lines.append(f"  … {len(changes) - limit}개 더 / more (--limit)")
     return "\n".join(lines)
+
+
+def _plain(values: Sequence[Value]) -> list[str]:
+    rows = [["구간 없이, 파일마다 / of each file, no interval", "", "A", "", "B"]]
+    for each in values:
+        before, after = ("-" if value is None else f"{value:g}" for value in (each.before, each.after))
+        name = _PLAIN.get(each.measure) or label(each.measure)
+        rows.append([one_line(each.measure), name, before, "→", after])
+    return ["", *table(rows, right={2, 4})] if values else []
 
 
 def _listed(changes: Sequence[Change], arm: str | None) -> list[str]:

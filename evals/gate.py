@@ -4,38 +4,30 @@
     python -m evals.gate --run [--tier short|gold|long] [--results DIR] [--gate FILE]
 
 The first judges finished results by the set they name; the second runs the sets of a tier and of those before it, and judges each.
-Sets whose data is not there are left out, and said to be. Three things are asked of a result:
-
-- its floors and ceilings: each names a figure of the result, dots leading through it; one that has no value fails;
-- every quote is verbatim;
-- fusion does no harm: over all questions, and over those of each source with at least ``SOURCE`` of them, the interval of
-  the difference in MRR@10 between hybrid and the better of dense and BM25 reaches no lower than ``-HARM``.
+Sets whose data is not there are left out, and said to be. What is asked of a result stands in ``evals.rules``.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from evals.compare import Result, ResultError, Row, read_result, row_values
-from evals.datasets import DatasetError, both
-from evals.measures import paired_bootstrap
+from evals.compare import ResultError, read_result
+from evals.datasets import DatasetError, both, message
+from evals.differences import Result, is_number
+from evals.rules import failures
 from rag.errors import GeungeoError, one_line
 
 ROOT = Path(__file__).resolve().parent.parent
 GATE = ROOT / "evals" / "gate.toml"
 DATA = "$GEUNGEO_DATA"
 TIERS = ("short", "gold", "long")  # each holds those before it
-HARM = 0.01  # of MRR@10: what fusion may lose on data like ours by chance alone
-SOURCE = 50  # questions; an interval over fewer tells little
 
 
 class GateError(Exception):
@@ -119,13 +111,9 @@ def _check_keys(table: Iterable[str], known: set[str], where: str) -> None:
 def _bound(value: Any, where: str) -> float:
     if isinstance(value, dict):
         raise GateError(both(where, "이름 전체를 따옴표로 묶으세요", "put the whole name in quotes"))
-    if not _is_number(value):
+    if not is_number(value):
         raise GateError(both(where, "숫자가 아닙니다", "not a number"))
     return float(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 _FORMS: dict[str, Callable[[Any], bool]] = {
@@ -167,77 +155,6 @@ def _path(value: Any, where: str) -> Path:
     if "$" in value:
         raise GateError(both(where, f"{DATA}만 맨 앞에 쓸 수 있습니다", f"only {DATA} at the beginning is understood"))
     return ROOT / path
-
-
-def failures(gate: Gate, name: str, result: Result) -> list[str]:
-    """What keeps the result of a set from passing, a line each: set, measure, value, what is wanted. Empty: it passes."""
-    rows = result.get("rows") or []
-    if not rows:
-        return [_line(name, "rows", "0", "1 이상", "at least 1")]
-    found = []
-    for measure, floor in gate.floors.get(name, {}).items():
-        value = value_at(result, measure)
-        if value is None or value < floor:
-            found.append(_line(name, measure, _shown(value), f"{floor:g} 이상", f"at least {floor:g}"))
-    for measure, ceiling in gate.ceilings.get(name, {}).items():
-        value = value_at(result, measure)
-        if value is None or value > ceiling:
-            found.append(_line(name, measure, _shown(value), f"{ceiling:g} 이하", f"at most {ceiling:g}"))
-    return [*found, *_not_verbatim(name, result, rows), *_harm(name, rows)]
-
-
-def value_at(result: Result, measure: str) -> float | None:
-    """The value that a dotted name leads to: of a figure, or a plain number. None where there is none."""
-    found: Any = result
-    for step in measure.split("."):
-        found = found.get(step) if isinstance(found, Mapping) else None
-    if isinstance(found, Mapping):
-        found = found.get("value")
-    return float(found) if _is_number(found) else None
-
-
-def _not_verbatim(name: str, result: Result, rows: Sequence[Row]) -> list[str]:
-    wrong = [row["id"] for row in rows if not all(quote.get("verbatim") is True for quote in _quotes(row))]
-    if wrong:
-        shown = one_line(f"{len(wrong)} ({', '.join(wrong[:3])}{', …' if len(wrong) > 3 else ''})")
-        return [_line(name, "원문과 다른 인용이 있는 질문 / questions with a quote not verbatim", shown, "0", "0")]
-    value = value_at(result, "answers.verbatim")
-    if value is not None and value < 1:
-        return [_line(name, "answers.verbatim", _shown(value), "1", "1")]
-    return []
-
-
-def _quotes(row: Row) -> list[dict[str, Any]]:
-    return [*(row.get("citations") or []), *([row["nearest"]] if row.get("nearest") else [])]
-
-
-def _harm(name: str, rows: Sequence[Row]) -> list[str]:
-    """Where hybrid is worse than the better of the arms it is fused from. Without hybrid, or those, nothing is said."""
-    ranked = [row for row in rows if "hybrid" in (row.get("ranks") or {})]
-    single = [arm for arm in ("dense", "bm25") if any(arm in row["ranks"] for row in ranked)]
-    ranked = [row for row in ranked if set(single) <= set(row["ranks"])]
-    if not ranked or not single:
-        return []
-    sources = dict.fromkeys(row["source"] for row in ranked if row.get("source") is not None)
-    parts = [(f" ({one_line(s)})", [row for row in ranked if row.get("source") == s]) for s in sources]
-    found = []
-    for part, some in [("", ranked), *((part, some) for part, some in parts if len(some) >= SOURCE)]:
-        scores = {arm: [row_values(row)[f"{arm}.mrr@10"] for row in some] for arm in ("hybrid", *single)}
-        better = max(single, key=lambda arm: fmean(scores[arm]))
-        figure = paired_bootstrap(scores["hybrid"], scores[better])
-        if figure["low"] < -HARM:
-            shown = f"{figure['value']:+.4f} [{figure['low']:+.4f}, {figure['high']:+.4f}]"
-            wanted = f"하한 {-HARM:g} 이상", f"a lower bound of at least {-HARM:g}"
-            found.append(_line(name, f"mrr@10 hybrid - {better}{part}", shown, *wanted))
-    return found
-
-
-def _shown(value: float | None) -> str:
-    return "없음 / none" if value is None else f"{value:g}"
-
-
-def _line(name: str, measure: str, value: str, korean: str, english: str) -> str:
-    return f"{one_line(name)}: {measure}: {value} (기준 {korean} / wanted {english})"
 
 
 def _passes(gate: Gate, name: str, result: Result) -> bool:
@@ -285,8 +202,8 @@ def _run(gate: Gate, tiers: Sequence[str], results: Path | None) -> bool:
             continue
         try:
             result = run_set(name, spec, results=results)
-        except (DatasetError, GeungeoError) as error:
-            _print(f"{name}: {error}")
+        except (DatasetError, GeungeoError, OSError) as error:
+            _print(one_line(f"{name}: {message(error)}"))
             passed.append(False)
         else:
             passed.append(_passes(gate, name, result))

@@ -130,7 +130,10 @@ def fill(
     infos = assistant.documents()
     paths = [*dataset.files, *(() if infos else dataset.beside)]
     if infos and (paths or dataset.records):
-        brought = {record["id"] for record in dataset.records} | {normalise(path.name) for path in paths}
+        names = {normalise(path.name) for path in (*paths, *dataset.beside)}
+        brought = {record["id"] for record in dataset.records} | names
+        starts = tuple(f"{name}#" for name in names)  # what stands in a file of JSON lines is called file#id
+        brought |= {info.id for info in infos if normalise(info.name).startswith(starts)}
         if others := [info for info in infos if not {info.id, normalise(Path(info.name).name)} & brought]:
             raise DatasetError(
                 both("--index", f"다른 문서가 있습니다: {others[0].title}", "the library holds other documents")
@@ -187,16 +190,14 @@ def _with_twins(question: Question, texts: Mapping[str, str]) -> Question:
     if question.placed or not question.places:
         return question
     known = set(question.documents)
-    twins = [
-        Place(id, at, at + len(entry))
-        for entry in question.evidence
-        if len(entry) >= TELLING
-        for id, text in texts.items()
-        if id not in known
-        for at in find_all(text, entry)
-    ]
-    documents = {**question.documents, **dict.fromkeys((place.document for place in twins), 1)}
-    return replace(question, documents=documents, elsewhere=(*question.elsewhere, *twins))
+    places = [list(entry) for entry in question.places]
+    for entry, found in zip(question.evidence, places, strict=False):  # without evidence the places are the answers'
+        if len(entry) >= TELLING:
+            others = ((id, text) for id, text in texts.items() if id not in known)
+            found += [Place(id, at, at + len(entry)) for id, text in others for at in find_all(text, entry)]
+    twins = [place.document for found in places for place in found if place.document not in known]
+    documents = {**question.documents, **dict.fromkeys(twins, 1)}
+    return replace(question, documents=documents, places=tuple(tuple(found) for found in places))
 
 
 def _renamed(question: Question, ids: Mapping[str, str]) -> Question:

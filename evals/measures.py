@@ -350,3 +350,23 @@ def _by_confidence(confidences: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArr
 
 def _rounded(value: float) -> float:
     return round(float(value), DECIMALS) + 0.0  # no -0.0
+
+
+def difference(before: Statistic, after: Statistic, rows: int, n: int) -> Figure | None:
+    """The second less the first with its interval: the same rows are drawn for both. None where one is undefined."""
+    return _estimate(lambda weights: after(weights) - before(weights), rows, n)
+
+
+def ratio_statistic(parts: Sequence[float] | Floats, wholes: Sequence[float] | Floats) -> Statistic:
+    """Sum over sum as a function of the draws, one value a row; a mean where all wholes are 1."""
+    return _ratio(np.asarray(parts, np.float64), np.asarray(wholes, np.float64))
+
+
+def yesno_statistic(right: Sequence[float], expected: Sequence[str]) -> Statistic:
+    """Balanced accuracy as a function of the draws; not empty."""
+    return _balanced(right, expected)
+
+
+def aurc_statistic(rows: Sequence[Row]) -> Statistic:
+    """``aurc`` as a function of the draws, of rows that all have a confidence and are judged."""
+    return _area(*_judged(rows))

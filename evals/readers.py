@@ -16,7 +16,7 @@ from typing import Any
 from evals.datasets import KINDS, Dataset, DatasetError, Place, Question, both, find_all
 from rag.loaders import normalise
 
-NOTHING_ASKED = "\0"  # marks a row that is a document only; no file can hold it
+NOTHING_ASKED = object()  # the question of a row that is a document only
 FIELDS = frozenset(
     {
         *("id", "kind", "question", "history", "document", "also", "language", "source", "pair", "typed", "miss"),
@@ -109,7 +109,7 @@ def read_squad(path: Path) -> Dataset:
         name = f"{path.name.split('.')[0]}-{len(contexts) + 1:04d}"
         title = _optional(row, "title", where) or ""
         document = contexts.setdefault(text, {"id": name, "title": title, "text": text})
-        if NOTHING_ASKED in row:
+        if row.get("question") is NOTHING_ASKED:
             continue
         given = _answers(row, where)
         texts = [_text(answer, "text", where) for answer in given]
@@ -139,10 +139,10 @@ def _flat(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     for a, article in enumerate(_list(data, "data", path.name)):
         for p, paragraph in enumerate(_list(article, "paragraphs", f"{path.name}: data[{a}]")):
             where = f"{path.name}: data[{a}].paragraphs[{p}]"
-            head = {"context": paragraph.get("context"), "title": article.get("title", "")}
             asked = _list(paragraph, "qas", where)
+            head = {"context": paragraph.get("context"), "title": article.get("title", "")}
             if not asked:
-                yield head | {NOTHING_ASKED: True}, where
+                yield head | {"question": NOTHING_ASKED}, where
             for q, question in enumerate(asked):
                 if not isinstance(question, dict):
                     raise DatasetError(both(f"{where}.qas[{q}]", "JSON 객체가 아닙니다", "not a JSON object"))
@@ -214,19 +214,27 @@ def _relevance(path: Path) -> dict[str, dict[str, int]]:
     relevant: dict[str, dict[str, int]] = {}
     for number, line in enumerate(_read(path).split("\n"), 1):
         columns = normalise(line).rstrip().split("\t")
-        if columns == [""] or (number == 1 and not columns[-1].removesuffix(".0").isdecimal()):
+        if columns == [""] or (number == 1 and _number(columns[-1]) is None):
             continue
         where = f"{path.name}:{number}"
         if len(columns) != 3:
             raise DatasetError(both(where, "세 칸이 아닙니다", "not query, document and score between tabs"))
         query, document, score = columns
-        try:
-            value = float(score)
-        except ValueError as error:
-            raise DatasetError(both(where, f"점수가 숫자가 아닙니다: {score}", "the score is not a number")) from error
+        value = _number(score)
+        if value is None:
+            raise DatasetError(both(where, f"점수가 숫자가 아닙니다: {score}", "the score is not a number"))
         if value > 0:
             relevant.setdefault(query, {})[document] = math.ceil(value)
     return relevant
+
+
+def _number(text: str) -> float | None:
+    """The number that is written there; infinity and "nan" are none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def _beir_record(row: Mapping[str, Any], where: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
 // The list of questions. All text comes from the JSON beside this script and goes into text nodes, never into markup.
 (() => {
   "use strict";
-  const AT_ONCE = 50;
-  const { rows, arms, threshold, words } = JSON.parse(document.getElementById("data").textContent);
+  const narrow = matchMedia("(width < 760px)");
+  const AT_ONCE = narrow.matches ? 20 : 50;
+  const { rows, arms, unit, words } = JSON.parse(document.getElementById("data").textContent);
   const form = document.getElementById("filters");
   const list = document.getElementById("rows");
   const further = document.getElementById("further");
@@ -43,14 +44,14 @@
       (mark || text).append(kind === "answer" ? el("b", "", piece) : piece);
     }
     if (text.textContent.length > 600) text.tabIndex = 0; // it may scroll, and then by keyboard too
-    return citation.pieces.length ? text : el("p", "none", "글은 이 파일에 담지 않았다.");
+    return citation.pieces.length ? text : null;
   }
 
   function cited(citation, number) {
     const tags = [];
     if (citation.evidence) tags.push(el("span", "tag good", "근거와 겹침"));
     if (citation.verbatim === false) tags.push(el("span", "tag bad", "원문과 다름"));
-    const place = `${citation.document ?? ""} ${citation.start ?? ""}–${citation.end ?? ""}`;
+    const place = `${(citation.title && citation.document) || ""} ${citation.start ?? ""}–${citation.end ?? ""}`.trim();
     const head = el("p", "cite-head", el("span", "cite-n", number), given(citation.title || citation.document || ""), tags);
     return el("article", "cite", head, marked(citation), el("p", "place", given(place)));
   }
@@ -65,11 +66,12 @@
 
   function decision(row) {
     if (typeof row.confidence !== "number") return null;
-    const sure = typeof threshold === "number" ? ` · 문턱 ${threshold.toFixed(3)}` : "";
-    const bar = el("span", "sure");
+    const judged = typeof row.threshold === "number";
+    const sure = judged ? ` · 문턱 ${row.threshold.toFixed(3)}` : "";
+    const bar = el("span", judged ? "sure judged" : "sure");
     bar.setAttribute("aria-hidden", "true");
     bar.style.setProperty("--value", Math.min(1, Math.max(0, row.confidence)));
-    bar.style.setProperty("--threshold", threshold ?? 0);
+    if (judged) bar.style.setProperty("--threshold", Math.min(1, Math.max(0, row.threshold)));
     const verdict = row.answered ? "답함" : "답하지 않음";
     const text = el("p", "", el("b", "", verdict), ` 확신 ${row.confidence.toFixed(3)}${sure}`);
     const reason = known(row.reason) ? el("p", "place", given(row.reason)) : null;
@@ -87,7 +89,7 @@
       head.scope = "row";
       return el("tr", "", head, el("td", "", place(gold)), el("td", "", place(passage)), el("td", "", known(ndcg) ? (100 * ndcg).toFixed(0) : "–"));
     });
-    const heads = [["문서", "document"], ["대목", "passage"], ["차례", "nDCG"]].map(([ko, en]) => {
+    const heads = [["문서", "document"], ["대목", "passage"], ["nDCG", "@10"]].map(([ko, en]) => {
       const head = el("th", "", ko, " ", english(en));
       head.scope = "col";
       return head;
@@ -129,7 +131,9 @@
     );
     const trace = el("div", "trace", part("낱말", "morphemes", list(row.morphemes)), ranks(row), timings(row));
     const answer = known(row.answer) ? el("p", "answer", given(row.answer)) : null;
-    const right = el("div", "right", part("답", "answer", answer), part("인용", "citations", cites), nearest(row));
+    const textless = [...(row.citations ?? []), row.nearest].filter(known).some((citation) => !citation.pieces.length);
+    const note = textless ? el("p", "part none", "글은 이 파일에 담지 않았다. ", english("Texts are not in this file.")) : null;
+    const right = el("div", "right", [note, part("답", "answer", answer), part("인용", "citations", cites), nearest(row)].filter(known));
     return el("div", "detail", left, right, trace);
   }
 
@@ -139,7 +143,8 @@
     const [ko, en] = named("outcome", row.outcome ?? "");
     const tag = known(row.outcome) ? el("span", "outcome", ko, " ", english(en)) : null;
     tag?.style.setProperty("--swatch", Object.hasOwn(words.outcome, row.outcome) ? `var(--${row.outcome})` : "var(--soft)");
-    const rank = row.ranks?.[first] ? `문서 ${row.ranks[first].document ?? "–"}위`.replace("–위", "못 찾음") : null;
+    const place = row.ranks?.[first];
+    const rank = place ? `${unit === "passage" ? "대목" : "문서"} ${place[unit] ? `${place[unit]}위` : "못 찾음"}` : null;
     const facts = [row.id, named("kind", row.kind ?? "")[0], named("language", row.language ?? "")[0], row.source, row.typed ? "잘못 침" : null, row.miss, rank];
     const meta = el("span", "meta", facts.filter(known).map((fact) => given(String(fact))));
     const asked = known(row.question) ? given(row.question, "asked") : el("span", "asked none", "질문의 글은 담지 않았다");
@@ -151,7 +156,10 @@
     made.addEventListener("toggle", () => {
       if (!made.open || made.children.length > 1) return;
       made.append(detail(row));
-      for (const mark of made.querySelectorAll("mark")) mark.parentElement.scrollTop = mark.offsetTop - 60;
+      for (const mark of made.querySelectorAll("mark")) {
+        const line = parseFloat(getComputedStyle(mark.parentElement).lineHeight);
+        mark.parentElement.scrollTop = Math.floor((mark.offsetTop - 60) / line) * line; // no line is cut in half
+      }
     });
     return made;
   }
@@ -169,7 +177,7 @@
   function inBand(row, band) {
     const place = row.ranks?.[first];
     if (!place) return false;
-    return band === "none" ? !place.document : place.document >= bands[band][0] && place.document <= bands[band][1];
+    return band === "none" ? !place[unit] : place[unit] >= bands[band][0] && place[unit] <= bands[band][1];
   }
 
   const plain = (text) => text.normalize("NFC").toLowerCase();
@@ -213,6 +221,9 @@
     return [...counts].sort(([a], [b]) => place(a) - place(b)).map(([key, count]) => [key, `${named(name, key)[0]} (${count.toLocaleString("ko")})`]);
   }
 
+  const fold = () => document.querySelectorAll(".means").forEach((means) => (means.open = !narrow.matches));
+  narrow.addEventListener("change", fold);
+  fold();
   if (form && rows.length) {
     fill("kind", counted("kind"));
     fill("outcome", counted("outcome"));

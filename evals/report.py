@@ -16,7 +16,7 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,9 +24,12 @@ import jinja2
 from markupsafe import Markup
 
 from evals import charts, words
-from evals.charts import Layout, Panels, Row, Sheet, Stage
+from evals.charts import Layout, Now, Panels, Row, Sheet, Stage
+from evals.compare import ResultError, read_result
+from evals.datasets import both
 from evals.words import (
     ARMS,
+    FEW,
     KINDS,
     LANGUAGES,
     MEASURES,
@@ -36,6 +39,7 @@ from evals.words import (
     Figure,
     Words,
     interval,
+    is_few,
     named,
     number,
 )
@@ -44,20 +48,32 @@ HERE = Path(__file__).parent
 Result = Mapping[str, Any]
 Arms = Mapping[str, Mapping[str, Figure | None]]
 
-RETRIEVAL = ("hit@1", "passage_hit@1", "hit@5", "passage_hit@5", "mrr@10", "ndcg@10")
+RETRIEVAL = ("hit@1", "passage_hit@1", "hit@5", "passage_hit@5", "mrr@10", "passage_mrr@10", "ndcg@10")
+DOCUMENTS = frozenset({"hit@1", "hit@5", "mrr@10", "ndcg@10"})  # say nothing where there is one document
 ANSWERS = {
     Words("답", "answers"): ("em", "f1", "list_f1", "yesno", "followup"),
     Words("인용", "citations"): ("citation_precision", "citation_recall", "verbatim"),
     Words("답이 없을 때", "declining"): ("abstention.precision", "abstention.recall", "abstention.f1"),
 }
 HEADLINES = ("hit@1", "passage_hit@5", "citation_precision", "f1", "verbatim", "abstention.recall")
-SPARE = ("hit@5", "passage_hit@1", "ndcg@10", "mrr@10", "em", "citation_recall")  # where one of those is not there
-COLUMNS = ("right", "hit@1", "passage_hit@5", "f1", "citation_precision", "citation_recall")  # of tables of groups
+SPARE = ("hit@5", "passage_hit@1", "ndcg@10", "mrr@10", "passage_mrr@10", "em", "citation_recall")  # for any not there
+COLUMNS = (
+    "right",
+    "hit@1",
+    "passage_hit@1",
+    "passage_hit@5",
+    "f1",
+    "citation_precision",
+    "citation_recall",
+)  # of groups
 GROUP_FIGURES = ("right", "em", "f1", "citation_precision", "citation_recall", "list_f1", "yesno")
 WIDTHS = (860, 328)  # of a chart: beside a computer's text, and on a phone
-ARM_LAYOUTS = (Layout(860, 2, 46, 116, 26), Layout(328, 1, 46, 60, 28))
-ANSWER_LAYOUTS = (Layout(860, 1, 270, 150, 34), Layout(328, 1, 0, 0, 48))
-
+ARM_LAYOUTS = (Layout(860, 2, 46, 128, 26), Layout(328, 1, 46, 60, 24))
+ANSWER_LAYOUTS = (Layout(860, 1, 270, 150, 34), Layout(328, 1, 0, 0, 44))
+ONE_DOCUMENT = (
+    "문서가 하나뿐이라 무엇을 찾든 그 문서다. 그래서 문서의 순위는 그리지 않고 ‘모든 숫자’에만 적었다.",
+    "With one document, whatever is found is in it: ranks of documents are left out of the chart.",
+)
 
 GROUPINGS: tuple[tuple[str, Words, Mapping[str, Words]], ...] = (
     ("kind", Words("질문의 종류", "kind"), KINDS),
@@ -76,11 +92,27 @@ class Line(NamedTuple):
     figures: Mapping[str, Figure | None]  # of the first arm and of the answers
 
 
+class Pair(NamedTuple):
+    """Questions asked plainly in Korean and in another way, and how much of the first the second keeps."""
+
+    words: Words
+    before: Figure | None
+    after: Figure | None
+    ratio: Figure | None
+
+    @property
+    def n(self) -> int | None:
+        """How many there are, at least, of each."""
+        known = [figure.get("n") for figure in (self.before, self.after, self.ratio) if figure]
+        return min((n for n in known if n is not None), default=None)
+
+
 class Drawn(NamedTuple):
-    """A chart at both widths, and the sentence that says what it shows."""
+    """A chart at both widths, the sentence that says what it shows, and what else is to be known (Korean, English)."""
 
     finding: str
     svg: Markup
+    notes: Sequence[tuple[str, str]]
 
 
 def write(result: Result, path: Path | str) -> None:
@@ -96,6 +128,8 @@ def html(result: Result) -> str:
     measured = {key: figure for key, figure in {**arms.get(first or "", {}), **answers}.items() if figure}
     outcomes = {name: (result.get("outcomes") or {}).get(name) or 0 for name in OUTCOMES}
     grouped = tables(result, first)
+    ranked = [key for key in RETRIEVAL if any(by_arm(arms, key))]
+    left_out = DOCUMENTS if about_one(result) and not DOCUMENTS.issuperset(ranked) else frozenset[str]()
     script = (HERE / "report.js").read_text("utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -110,22 +144,40 @@ def html(result: Result) -> str:
         arms=arms,
         first=first,
         measured=measured,
-        headlines=[key for key in (*HEADLINES, *SPARE) if key in measured][:6],
+        headlines=sorted(
+            [key for key in (*HEADLINES, *SPARE) if key in measured and key not in left_out][:6],
+            key=lambda key: (key not in RETRIEVAL, key not in ("hit@1", "passage_hit@1")),
+        ),
+        left_out=left_out,
+        charted=[key for key in ranked if key not in left_out],
+        thresholds=thresholds_of(result),
         pairs=pairs(result.get("answers") or {}),
         outcomes=outcomes,
         tables=grouped,
-        drawings=defaultdict(lambda: None, drawings(result, arms, answers, outcomes)),
+        drawings=defaultdict(lambda: None, drawings(result, arms, answers, outcomes, left_out)),
         words=words,
         retrieval=RETRIEVAL,
         answers=answers,
-        columns=[key for key in COLUMNS if any(line.figures.get(key) for *_, lines in grouped for line in lines)],
+        columns=columns_of(grouped, left_out),
         group_figures=GROUP_FIGURES,
         style=Markup((HERE / "report.css").read_text("utf-8")),  # noqa: S704 - our own
         script=Markup(script),  # noqa: S704 - our own
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        data=Markup(data(result, arms)),  # noqa: S704 - no < in it
+        data=Markup(data(result, arms, "passage" if left_out else "document")),  # noqa: S704 - no < in it
     )
     return re.sub("[\0\ud800-\udfff]", "\ufffd", page)  # which neither HTML nor UTF-8 may hold
+
+
+def about_one(result: Result) -> bool:
+    """Whether there is only one document, so that whatever was found is of the right one."""
+    return (result.get("about") or {}).get("documents") == 1
+
+
+def columns_of(grouped: Iterable[tuple[str, Words, Sequence[Line]]], left_out: Iterable[str]) -> list[str]:
+    """The measures of tables of groups: what comes first is shown of documents, or of passages where there is one document."""
+    out = {"hit@1"} if set(left_out) else {"passage_hit@1"}
+    there = {key for *_, lines in grouped for line in lines for key, figure in line.figures.items() if figure}
+    return [key for key in COLUMNS if key in there - out]
 
 
 def in_order(names: Mapping[str, Words], given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -146,17 +198,17 @@ def flat(answers: Mapping[str, Any]) -> dict[str, Figure]:
     return {key: known[key] for key in MEASURES if known.get(key)}
 
 
-def pairs(answers: Mapping[str, Any]) -> list[tuple[Words, Figure | None, Figure | None, Figure | None]]:
-    """What was asked in two ways: plainly in Korean, in the other way, and how much of the first the second keeps."""
-    found: list[tuple[Words, Figure | None, Figure | None, Figure | None]] = []
+def pairs(answers: Mapping[str, Any]) -> list[Pair]:
+    """What was asked in two ways."""
+    found: list[Pair] = []
     if typing := answers.get("typing"):
         called = Words("잘못 친 질문", "typing errors", "같은 질문을 바르게 칠 때와 잘못 칠 때.")
-        found.append((called, typing.get("clean"), typing.get("typed"), typing.get("ratio")))
+        found.append(Pair(called, typing.get("clean"), typing.get("typed"), typing.get("ratio")))
     for language, figures in (answers.get("crosslingual") or {}).items():
         ko, en, _ = named(LANGUAGES, language)
         figures = figures or {}
         called = Words(f"{ko} 질문", f"asked in {en or language}", "같은 질문을 한국어로 물을 때와 이 언어로 물을 때.")
-        found.append((called, figures.get("korean"), figures.get("value"), figures.get("ratio")))
+        found.append(Pair(called, figures.get("korean"), figures.get("value"), figures.get("ratio")))
     return found
 
 
@@ -187,18 +239,43 @@ def panels(titles: Iterable[tuple[Words, Iterable[Row]]]) -> Panels:
 def row_of(called: Words, key: str, figure: Figure, strong: bool = True) -> Row:
     """A line of a chart of dots."""
     value = figure["value"]
-    return Row(called, value, figure.get("low"), figure.get("high"), number(key, value), interval(figure), strong)
+    low, high = (None, None) if is_few(figure) else (figure.get("low"), figure.get("high"))
+    return Row(called, value, low, high, number(key, value), interval(key, figure), strong)
+
+
+def notes_of(shown: Panels, figures: Iterable[Figure | None]) -> list[tuple[str, str]]:
+    """What a reader of a chart of dots must know not to be misled."""
+    notes = []
+    if start := charts.start_of(shown):
+        notes.append(
+            (f"가로축은 0이 아니라 {100 * start:g}에서 시작한다.", f"The axes start at {100 * start:g}, not at 0.")
+        )
+    if any(figure and is_few(figure) for figure in figures):
+        few = f"질문이 {FEW}개보다 적은 값은 질문이 너무 적어 구간이 없다."
+        notes.append((few, f"Of fewer than {FEW} questions no interval is given."))
+    return notes
 
 
 def drawings(
-    result: Result, arms: Arms, answers: Mapping[str, Figure], outcomes: Mapping[str, int]
+    result: Result,
+    arms: Arms,
+    answers: Mapping[str, Figure],
+    outcomes: Mapping[str, int],
+    left_out: Collection[str] = (),
 ) -> dict[str, Drawn]:
     """Each chart that there are figures for, at both widths, with the sentence that says what it shows."""
     drawn: dict[str, Drawn] = {}
 
-    def add(name: str, finding: str, more: Iterable[str], wide: Sheet, narrow: Sheet) -> None:
+    def add(
+        name: str,
+        finding: str,
+        more: Iterable[str],
+        sheets: Iterable[Sheet],
+        notes: Sequence[tuple[str, str]] = (),
+    ) -> None:
         label = " ".join([finding.removesuffix(".") + ".", *more])
-        drawn[name] = Drawn(finding, wide.svg(f"{name} wide", label) + narrow.svg(f"{name} narrow", label))
+        svg = (sheet.svg(f"{name} {width}", label) for width, sheet in zip(("wide", "narrow"), sheets, strict=True))
+        drawn[name] = Drawn(finding, Markup().join(svg), notes)
 
     compared = panels(
         (
@@ -206,31 +283,38 @@ def drawings(
             (row_of(named(ARMS, arm), key, figure, arm == next(iter(arms))) for arm, figure in by_arm(arms, key)),
         )
         for key in RETRIEVAL
+        if key not in left_out
     )
     if compared:
         best = sorted(compared[0][1], key=lambda row: -row.value)
         finding = f"{compared[0][0].ko}: " + ", ".join(f"{row.words.ko} {row.shown}" for row in best)
-        add("retrieval", finding, spoken(compared[1:]), *(charts.dots(compared, layout) for layout in ARM_LAYOUTS))
+        sheets = [charts.dots(compared, layout) for layout in ARM_LAYOUTS]
+        notes = notes_of(compared, (arm.get(key) for arm in arms.values() for key in RETRIEVAL if key not in left_out))
+        if left_out:
+            notes.append(ONE_DOCUMENT)
+        add("retrieval", finding, spoken(compared[1:]), sheets, notes)
     scored = panels(
         (title, (row_of(MEASURES[key], key, answers[key]) for key in keys if key in answers))
         for title, keys in ANSWERS.items()
     )
     if scored:
         finding = ", ".join(f"{rows[0].words.ko} {rows[0].shown}" for _, rows in scored)
-        add("answers", finding, spoken(scored), *(charts.dots(scored, layout) for layout in ANSWER_LAYOUTS))
+        sheets = [charts.dots(scored, layout) for layout in ANSWER_LAYOUTS]
+        used = (answers.get(key) for keys in ANSWERS.values() for key in keys)
+        add("answers", finding, spoken(scored), sheets, notes_of(scored, used))
     if total := sum(outcomes.values()):
         good = sum(outcomes[name] for name in RIGHT)
         finding = f"맞게 처리한 질문: {total:,}개 가운데 {good:,}개 ({good / total:.1%})"
         counts = [f"{OUTCOMES[name].ko} {count:,}개." for name, count in outcomes.items()]
-        add("outcomes", finding, counts, *(charts.outcome_bar(outcomes, good, width) for width in WIDTHS))
+        add("outcomes", finding, counts, [charts.outcome_bar(outcomes, good, width) for width in WIDTHS])
     if points := result.get("risk_coverage"):
-        chosen = in_use(points, result.get("threshold"))
-        add("risk", risk_sentence(points, chosen), [], *(charts.risk_curve(points, chosen, width) for width in WIDTHS))
+        now = answered_now(result.get("rows") or [])
+        add("risk", risk_sentence(points, now), [], [charts.risk_curve(points, now, width) for width in WIDTHS])
     if stages := stages_of(result):
         slowest = max((stage for stage in stages if not stage.strong), key=lambda stage: stage.p50, default=stages[0])
         said = [f"{stage.words.ko} p50 {stage.p50:.1f} ms, p95 {stage.p95:.1f} ms." for stage in stages]
         finding = f"가장 오래 걸리는 단계: {slowest.words.ko} {slowest.p50:.1f} ms"
-        add("latency", finding, said, *(charts.stage_lines(stages, width) for width in WIDTHS))
+        add("latency", finding, said, [charts.stage_lines(stages, width) for width in WIDTHS])
     return drawn
 
 
@@ -246,24 +330,46 @@ def spoken(shown: Panels) -> list[str]:
     return [f"{title.ko}: " + ", ".join(f"{row.words.ko} {row.shown}" for row in rows) + "." for title, rows in shown]
 
 
-def in_use(points: Sequence[charts.Point], threshold: float | None) -> charts.Point | None:
-    """The point of the curve at which the threshold stands: the last that is as sure as it."""
-    sure = [point for point in points if threshold is not None and point["confidence"] >= threshold]
-    return sure[-1] if sure else None
+def answered_now(rows: Iterable[Mapping[str, Any]]) -> Now | None:
+    """What was answered, each question by its own threshold."""
+    asked = [row for row in rows if row.get("confidence") is not None]
+    if not asked:
+        return None
+    answered = [row for row in asked if row.get("answered")]
+    right = [row["right"] for row in answered if row.get("right") is not None]
+    return Now(len(answered) / len(asked), 1 - sum(right) / len(right) if right else None)
 
 
-def risk_sentence(points: Sequence[charts.Point], chosen: charts.Point | None) -> str:
+def threshold_of(row: Mapping[str, Any], result: Result) -> float | None:
+    """What a row's confidence was judged by; older results have one for all."""
+    own: float | None = row.get("threshold")
+    return result.get("threshold") if own is None else own
+
+
+def thresholds_of(result: Result) -> list[float]:
+    """Those in use, the lowest first."""
+    used = {threshold_of(row, result) for row in result.get("rows") or [] if row.get("confidence") is not None}
+    return sorted(threshold for threshold in used or {result.get("threshold")} if threshold is not None)
+
+
+def risk_sentence(points: Sequence[charts.Point], now: Now | None) -> str:
     """What the curve means in words."""
     everything = f"모두 답하게 하면 틀린 답 {points[-1]['risk']:.1%}."
-    if chosen is None:
+    if now is None:
         return everything
-    now = f"지금의 문턱에서 답하는 질문 {chosen['coverage']:.1%}, 그 가운데 틀린 답 {chosen['risk']:.1%}."
-    return f"{now} {everything}"
+    wrong = "" if now.risk is None else f", 그 가운데 틀린 답 {now.risk:.1%}"
+    return f"지금 답하는 비율 {now.coverage:.1%}{wrong}. {everything}"
+
+
+def in_time(laps: Mapping[str, Any]) -> dict[str, Any]:
+    """Stages in the order they happen, then those that are not known, the whole last."""
+    parts = {name: lap for name, lap in laps.items() if name != "total"}
+    return dict(in_order(STAGES, parts)) | {name: laps[name] for name in laps if name == "total"}
 
 
 def stages_of(result: Result) -> list[Stage]:
     """The stages that were measured, and the whole."""
-    laps = {**(result.get("stages_ms") or {}), "total": result.get("latency_ms")}
+    laps = in_time({**(result.get("stages_ms") or {}), "total": result.get("latency_ms")})
     return [
         Stage(named(STAGES, name), lap["p50"], lap["p95"], name == "total")
         for name, lap in laps.items()
@@ -292,8 +398,8 @@ def pieces(citation: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def data(result: Result, arms: Arms) -> str:
-    """What the script of the page shows, as JSON that may stand in a script element."""
+def data(result: Result, arms: Arms, unit: str) -> str:
+    """What the script of the page shows, as JSON that may stand in a script element; ``unit`` is whose rank a row tells first."""
 
     def shown(citation: Mapping[str, Any] | None) -> dict[str, Any] | None:
         if citation is None:
@@ -301,7 +407,13 @@ def data(result: Result, arms: Arms) -> str:
         return {key: value for key, value in citation.items() if key != "passage"} | {"pieces": pieces(citation)}
 
     rows = [
-        {**row, "citations": [shown(each) for each in row.get("citations") or []], "nearest": shown(row.get("nearest"))}
+        {
+            **row,
+            "citations": [shown(each) for each in row.get("citations") or []],
+            "nearest": shown(row.get("nearest")),
+            "threshold": threshold_of(row, result),
+            "timings_ms": in_time(row.get("timings_ms") or {}),
+        }
         for row in result.get("rows") or []
     ]
     called = {
@@ -314,17 +426,31 @@ def data(result: Result, arms: Arms) -> str:
             ("language", LANGUAGES),
         )
     }
-    packed = {"rows": rows, "arms": list(arms), "threshold": result.get("threshold"), "words": called}
+    packed = {"rows": rows, "arms": list(arms), "unit": unit, "words": called}
     return json.dumps(packed, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def main() -> int:
-    """Read a result and write its report."""
-    if len(sys.argv) != 3:
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read a result and write its report. Returns the exit status: 1 where that cannot be done, 2 for wrong usage."""
+    if hasattr(sys.stderr, "reconfigure"):  # a terminal that cannot show a character must not be a reason to fail
+        sys.stderr.reconfigure(encoding="utf-8", errors="replace")
+    given = sys.argv[1:] if argv is None else argv
+    if len(given) != 2:
         sys.stderr.write("python -m evals.report RESULT.json OUT.html\n")
         return 2
-    write(json.loads(Path(sys.argv[1]).read_text("utf-8")), sys.argv[2])
-    return 0
+    source, target = given
+    try:
+        write(read_result(Path(source)), target)
+    except ResultError as error:
+        said = str(error)
+    except OSError as error:
+        said = both(target, "쓸 수 없습니다", f"cannot be written ({error.strerror or error})")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, jinja2.TemplateError) as error:
+        said = both(source, "값이 깨졌습니다", f"a value is damaged ({type(error).__name__}: {error})")
+    else:
+        return 0
+    sys.stderr.write(f"{said}\n")
+    return 1
 
 
 if __name__ == "__main__":

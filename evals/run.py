@@ -170,7 +170,7 @@ def _forget_peak_memory() -> None:
 
 def _peak_memory_mb() -> float:
     """Of this process; macOS counts bytes, the others kilobytes."""
-    with suppress(OSError):
+    with suppress(OSError, IndexError):  # IndexError: a system that has the file and does not say
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1_000
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -25,7 +25,7 @@ from evals.run import Models, Options, evaluate
 from rag import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-DISTRACTORS = 200
+DISTRACTORS = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ MEASURES = {
         "정답 대목을 다섯 안에 찾은 질문", "passage hit@5", "앞의 다섯 대목 안에 정답의 근거가 있는 질문의 비율."
     ),
     "mrr@10": Words("정답 문서 순위의 역수", "MRR@10", "정답 문서가 1위면 100, 2위면 50, 10위 밖이면 0으로 친 평균."),
+    "passage_mrr@10": Words(
+        "정답 대목 순위의 역수", "passage MRR@10", "정답 대목이 1위면 100, 2위면 50, 10위 밖이면 0으로 친 평균."
+    ),
     "ndcg@10": Words(
         "문서 차례의 점수", "nDCG@10", "앞의 열 문서에서 정답 문서가 앞에 올수록 높은 점수. 100이 가장 좋다."
     ),
@@ -53,7 +56,12 @@ MEASURES = {
     ),
     "right": Words("맞게 처리한 질문", "right", "근거를 맨 먼저 인용해 답했거나, 없는 답을 없다고 한 질문의 비율."),
 }
-SCORES = frozenset({"mrr@10", "ndcg@10", "f1", "list_f1", "yesno", "abstention.f1"})  # of 100, but no share of anything
+SCORES = frozenset(
+    {"mrr@10", "passage_mrr@10", "ndcg@10", "f1", "list_f1", "yesno", "abstention.f1"}
+)  # of 100, no share of anything
+AREAS = frozenset({"abstention.aurc"})  # under a curve, of 1
+FEW = 10  # fewer questions have no interval: resampled, they give one that is too narrow
+SHAKY = 20  # fewer pairs of questions are only a hint
 
 ARMS = {  # what the product does first
     "full": Words("전체", "full", "제품이 하는 그대로."),
@@ -87,7 +95,7 @@ LANGUAGES = {
     "zh": Words("중국어", "Chinese"),
     "vi": Words("베트남어", "Vietnamese"),
 }
-STAGES = {
+STAGES = {  # in the order they happen
     "conversation": Words("대화 잇기", "conversation"),
     "embed": Words("뜻 읽기", "embed"),
     "morphemes": Words("낱말 나누기", "morphemes"),
@@ -104,10 +112,19 @@ def named(table: Mapping[str, Words], name: str) -> Words:
 
 def number(key: str, value: float) -> str:
     """A value of this measure out of a hundred, with a % sign where it is a share of something."""
+    if key in AREAS:
+        return f"{value:.2f}"
     return f"{100 * value:.1f}" + ("" if key in SCORES else "%")
 
 
-def interval(figure: Figure) -> str:
-    """The 95% interval out of a hundred, or nothing where there is none."""
+def is_few(figure: Figure) -> bool:
+    """Whether a figure rests on too few questions for an interval."""
+    return figure.get("n") is not None and figure["n"] < FEW
+
+
+def interval(key: str, figure: Figure) -> str:
+    """The 95% interval as ``number`` writes values, without signs; why there is none, or nothing where it is not known."""
     low, high = figure.get("low"), figure.get("high")
-    return "" if low is None or high is None else f"{100 * low:.1f}–{100 * high:.1f}"
+    if is_few(figure):
+        return f"질문이 너무 적다 ({figure['n']})"
+    return "" if low is None or high is None else "–".join(number(key, end).rstrip("%") for end in (low, high))

@@ -9,11 +9,29 @@ from typing import Any
 import pytest
 
 from evals import report
-from tests.unit.fake_result import NASTY, Result, make_result, without_answers
+from tests.unit.fake_result import NASTY, Result, make_result, without_answers, without_texts
 
 pytestmark = pytest.mark.browser
 
-RESULTS = {"real": make_result(), "nasty": make_result(nasty=True), "retrieval": without_answers(make_result(90))}
+
+def perfect(questions: int) -> Result:
+    """Nothing but hundreds, as on an easy set; and of a single document."""
+    result = make_result(90)
+    best = {"value": 1.0, "low": 1.0, "high": 1.0, "n": questions}
+    for figures in (*result["arms"].values(), result["answers"], result["answers"]["abstention"]):
+        figures |= {key: best for key, value in figures.items() if value and "low" in value}
+    result["arms"]["bm25"] |= dict.fromkeys(result["arms"]["bm25"], best | {"value": 0.5})
+    return result
+
+
+RESULTS = {
+    "real": make_result(),
+    "nasty": make_result(nasty=True),
+    "retrieval": without_answers(make_result(90)),
+    "perfect": perfect(90),
+    "few": perfect(7),
+    "own": without_texts(make_result(90), own_questions=True),
+}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +116,7 @@ def test_a_question_opens_with_its_whole_trace(files: dict[str, str], visit: Cal
         "답함",
     ]
     assert [each for each in wanted if each not in text] == []
+    assert opened.locator(".ranks thead th").all_inner_texts() == ["문서", "대목", "nDCG"]
     assert opened.locator(".ranks tbody tr").count() == 4
     place = row["ranks"]["bm25"]
     assert opened.locator(".ranks tr:has-text('BM25') td").all_inner_texts() == [
@@ -108,6 +127,76 @@ def test_a_question_opens_with_its_whole_trace(files: dict[str, str], visit: Cal
     page.click(".row summary >> nth=0")
     page.click(".row summary >> nth=0")
     assert opened.locator(".detail").count() == 1  # and is drawn once
+
+
+def test_the_threshold_is_the_questions_own(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page, row = visit(files["real"]), RESULTS["real"]["rows"][7]
+    assert row["language"] == "en"
+    page.click(".row summary >> nth=7")
+    assert f"확신 {row['confidence']:.3f} · 문턱 0.182" in page.locator(".row >> nth=7").inner_text()
+    assert page.locator(".judged").evaluate("bar => bar.style.getPropertyValue('--threshold')") == "0.182"
+
+
+def test_stages_stand_in_the_order_they_happen(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["real"])
+    page.click(".row summary >> nth=0")
+    laps = page.locator(".part:has(h3:text('시간')) li bdi").all_inner_texts()
+    assert laps == ["대화 잇기", "뜻 읽기", "낱말 나누기", "찾기", "답 고르기", "모두"]
+
+
+def test_what_is_left_without_texts_is_shown(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["own"])
+    for number, row in enumerate(RESULTS["own"]["rows"][:9]):
+        page.click(f".row summary >> nth={number}")
+        shown = page.locator(f".row >> nth={number}")
+        text = shown.inner_text()
+        assert text.count("글은 이 파일에 담지 않았다.") == 1
+        wanted = [row["question"], *row["morphemes"], *row["expected"]["answers"], *row["expected"]["evidence"]]
+        assert [each for each in wanted if each not in text] == []
+        assert shown.locator(".cite").count() == len(row["citations"]) + bool(row["nearest"])
+        assert shown.locator(".passage").count() == 0
+
+
+def test_a_single_document_has_no_ranks_to_choose_from(tmp_path: Path, visit: Callable[..., Any]) -> None:
+    result = make_result(90)
+    result["about"]["documents"] = 1
+    report.write(result, tmp_path / "one.html")
+    page = visit((tmp_path / "one.html").as_uri())
+    places = [row["ranks"]["full"]["passage"] for row in result["rows"] if row["ranks"]]
+    page.select_option("[name=rank]", "1")
+    count_of(page, places.count(1))
+    assert page.locator("#filters label:has-text('정답 대목')").is_visible()
+    assert "대목 1위" in page.locator(".meta >> nth=0").inner_text()
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_line_of_a_passage_is_cut_in_half(tmp_path: Path, visit: Callable[..., Any], width: int) -> None:
+    result = make_result(9)
+    cited = result["rows"][0]["citations"][0]
+    before = "글자를 넣어 길게 한 대목이다. " * 100
+    cited["passage"] = {
+        "start": cited["start"] - len(before),
+        "text": before + cited["quote"] + " 그 뒤의 글이다." * 100,
+    }
+    report.write(result, tmp_path / "long.html")
+    page = visit((tmp_path / "long.html").as_uri(), width)
+    page.click(".row summary >> nth=0")
+    height, line, hidden = page.locator(".passage >> nth=0").evaluate(
+        "box => [box.clientHeight, parseFloat(getComputedStyle(box).lineHeight), box.scrollTop]"
+    )
+    assert height == 20 * line and hidden > 0 and hidden % line == 0
+
+
+def test_a_phone_shows_less_at_once(files: dict[str, str], visit: Callable[..., Any]) -> None:
+    page = visit(files["real"], 360)
+    assert page.locator("#rows > details").count() == 20
+    cards = [card.bounding_box() for card in page.locator(".headlines li").all()]
+    assert cards[0]["y"] == cards[1]["y"] and cards[0]["x"] < cards[1]["x"] and cards[2]["y"] > cards[0]["y"]
+    assert page.locator("#retrieval .means dl").is_hidden()
+    page.click("#retrieval .means summary")
+    assert page.locator("#retrieval .means dl").is_visible()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    assert page.locator("#answers .means dl").is_visible() and page.locator(".means summary:visible").count() == 0
 
 
 def test_marks_are_the_cited_words(files: dict[str, str], visit: Callable[..., Any]) -> None:
@@ -220,14 +309,16 @@ def test_nothing_is_wider_than_the_window(
     assert beyond == []
 
 
+@pytest.mark.parametrize("name", ["real", "perfect", "few"])
 @pytest.mark.parametrize("width", [360, 759, 760, 1280])
-def test_words_in_charts_can_be_read(files: dict[str, str], visit: Callable[..., Any], width: int) -> None:
-    page = visit(files["real"], width, 900)
+def test_words_in_charts_can_be_read(files: dict[str, str], visit: Callable[..., Any], name: str, width: int) -> None:
+    page = visit(files[name], width, 900)
     found = page.evaluate(
         """() => {
-            const small = [], outside = [], crossed = [];
+            const small = [], outside = [], crossed = [], touched = [];
             for (const svg of document.querySelectorAll("svg")) {
                 if (!svg.checkVisibility()) continue;
+                const dots = [...svg.querySelectorAll("use")].map(each => each.getBoundingClientRect()).filter(dot => dot.width < 20);
                 const frame = svg.getBoundingClientRect(), scale = frame.width / svg.viewBox.baseVal.width, seen = [];
                 for (const text of svg.querySelectorAll("text")) {
                     const box = text.getBoundingClientRect(), words = text.textContent;
@@ -240,9 +331,15 @@ def test_words_in_charts_can_be_read(files: dict[str, str], visit: Callable[...,
                         if (across > 1 && down > 5) crossed.push([those, words]);
                     }
                     seen.push([box, words]);
+                    for (const dot of dots) {
+                        const across = Math.min(box.right, dot.right) - Math.max(box.left, dot.left);
+                        const down = Math.min(box.bottom, dot.bottom) - Math.max(box.top, dot.top);
+                        if (across > -2 * scale && down > 4) touched.push([words, across, down]);
+                    }
                 }
+                if (!dots.length && !svg.matches(".outcomes")) touched.push("no dots in " + svg.classList);
             }
-            return { small, outside, crossed };
+            return { small, outside, crossed, touched };
         }"""
     )
-    assert found == {"small": [], "outside": [], "crossed": []}
+    assert found == {"small": [], "outside": [], "crossed": [], "touched": []}

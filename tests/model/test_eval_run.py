@@ -222,4 +222,7 @@ def test_what_only_the_documents_show_is_one_line_too(folder: Path) -> None:
     write(folder / "wrong.jsonl", {"question": "언제 쉬나요?", "document": "규정.txt", "answers": ["나흘 전"]})
     done = evals(folder, "--gold", "wrong.jsonl")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
-    assert done.stderr == "1: 문서 규정.txt에 없는 글: 나흘 전 / this text does not stand in the document\n"
+    assert (
+        done.stderr
+        == "wrong.jsonl:1 (1): 문서 규정.txt에 없는 글: 나흘 전 / this text does not stand in the document\n"
+    )

@@ -102,6 +102,7 @@ def make_row(number: int, chance: random.Random) -> dict[str, Any]:
         "pair": "fake-0000" if typed else None, "typed": typed, "miss": None if answerable else "near",
         "morphemes": [word.strip("?은는이가를에") for word in question.split()], "ranks": ranks if answerable else {},
         "answered": answered, "answer": first["quote"] if answered else None, "confidence": confidence,
+        "threshold": 0.187 if language == "ko" else 0.182,
         "reason": None if answered else "not_in_documents", "citations": cited,
         "nearest": None if answered else citation(text, other, "", False),
         "expected": {
@@ -131,14 +132,16 @@ def retrieval(rows: list[dict[str, Any]]) -> dict[str, Any]:
             for k in (1, 5)
         }
         arms[arm]["mrr@10"] = figure(1 / p["document"] if (p["document"] or 99) <= 10 else 0.0 for p in places)
+        arms[arm]["passage_mrr@10"] = figure(1 / p["passage"] if (p["passage"] or 99) <= 10 else 0.0 for p in places)
         arms[arm]["ndcg@10"] = figure(place["ndcg@10"] for place in places)
     return arms
 
 
 def answer_figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures of a group's answers."""
-    keys = ("em", "f1", "citation_precision", "citation_recall", "list_f1", "yesno", "right")
-    return {key: figure(row[key] for row in rows) for key in keys}
+    keys = ("em", "f1", "citation_precision", "citation_recall", "list_f1", "yesno")
+    judged = [row for row in rows if row["answerable"]] or rows
+    return {key: figure(row[key] for row in rows) for key in keys} | {"right": figure(row["right"] for row in judged)}
 
 
 def groups(rows: list[dict[str, Any]], by: str) -> dict[str, Any]:
@@ -229,25 +232,21 @@ def make_result(questions: int = 270, nasty: bool = False) -> Result:
         spread |= {NASTY[0]: spread["embed"], NASTY[4]: spread["embed"]}
     return {
         "dataset": NASTY[1] if nasty else "news", "questions": questions, "about": about, "arms": retrieval(rows),
-        "answers": answers, "groups": by, "outcomes": outcomes, "threshold": 0.187, "risk_coverage": points,
+        "answers": answers, "groups": by, "outcomes": outcomes, "threshold": None, "risk_coverage": points,
         "latency_ms": spread.pop("total", None), "stages_ms": spread, "questions_per_second": 38.4,
         "peak_memory_mb": 912.3, "rows": rows,
     }  # fmt: skip
 
 
-def without_texts(result: Result) -> Result:
-    """The same as ``--no-texts`` leaves it."""
-    gone: dict[str, Any] = {
-        "question": None,
-        "history": [],
-        "answer": None,
-        "morphemes": None,
-        "expected": None,
-        "nearest": None,
-    }
+def without_texts(result: Result, own_questions: bool = False) -> Result:
+    """The same as ``--no-texts`` leaves it: questions of one's own stay, with their morphemes and what is expected."""
+    gone: dict[str, Any] = {"title": "", "quote": "", "passage": None}
     for row in result["rows"]:
-        row |= gone
-        row["citations"] = [{**c, "title": None, "quote": None, "passage": None} for c in row["citations"]]
+        row |= {"answer": None}
+        if not own_questions:
+            row |= {"question": None, "history": [], "morphemes": [], "expected": {}}
+        row["citations"] = [citation | gone for citation in row["citations"]]
+        row["nearest"] = row["nearest"] and row["nearest"] | gone
     result["about"] |= {"texts": False, "credit": None}
     return result
 

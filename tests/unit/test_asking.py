@@ -61,7 +61,16 @@ ALL = (passage(FIRST, STOPS),)
 def answer(*citations: Citation, hits: Sequence[Passage] = ALL, text: str | None = None) -> Answer:
     text = text or (citations[0].quote if citations else None)
     found = tuple(Hit(p, 1.0) for p in hits)
-    return Answer("얼마인가요?", bool(citations), text, citations, found, confidence=0.75, timings_ms={"total": 2.5})
+    return Answer(
+        "얼마인가요?",
+        bool(citations),
+        text,
+        citations,
+        found,
+        confidence=0.75,
+        threshold=0.25,
+        timings_ms={"total": 2.5},
+    )
 
 
 def declined(nearest: Citation | None = None, *, hits: Sequence[Passage] = ALL) -> Answer:
@@ -87,7 +96,8 @@ def test_the_words_that_are_asked_for() -> None:
     row = worth(LIBRARY, answer(cite(PRICE, "96억 원"), cite(REST)))
     assert figures(row, *CITED) == [True, "right", 1 / 2, 1.0]
     assert figures(row, *WORDS) == [1, 1.0, None, None]
-    assert figures(row, "answered", "answer", "confidence", "reason", "nearest") == [True, PRICE, 0.75, None, None]
+    assert figures(row, "answered", "answer", "reason", "nearest") == [True, PRICE, None, None]
+    assert figures(row, "confidence", "threshold") == [0.75, 0.25]
     assert row["timings_ms"] == {"total": 2.5}
 
 
@@ -176,6 +186,18 @@ def test_a_list_that_only_another_document_gives() -> None:
     question = Question("q", "어디?", "list", documents={"boat": 1, "copy": 1}, items=(("갈대역",), ("북문역",)))
     row = worth(question, answer(cite(STOPS, document="copy"), hits=[passage(STOPS, document="copy")]))
     assert figures(row, *CITED, "list_f1") == [True, "right", 1.0, 1.0, 1.0]
+
+
+def test_an_item_counts_in_the_questions_own_documents_only() -> None:
+    question = Question(
+        "q", "어디?", "list", documents={"boat": 1}, items=(("갈대역",), ("북문역",)), evidence=(STOPS,)
+    )
+    copied = cite(STOPS, document="copy")
+    assert worth(question, answer(copied))["list_f1"] == 0.0
+    # The piece of the other document holds nothing: recall 1, precision 1/2.
+    assert worth(question, answer(cite(STOPS), copied))["list_f1"] == pytest.approx(2 / 3)
+    also = replace(question, documents={"boat": 1, "copy": 1})
+    assert worth(also, answer(cite(STOPS), copied))["list_f1"] == 1.0
 
 
 def test_a_reason_needs_all_its_parts() -> None:
@@ -296,13 +318,15 @@ def test_a_row_without_texts_holds_none(given: Answer | None, own: bool, morphol
     question = replace(LIBRARY, question="건립비는?", history=("언제 여나요?",))
     row = row_of(question, morphology) | (worth(question, given) if given else {})
     bare = without_texts(row, own_questions=own)
-    left = json.dumps(bare, ensure_ascii=False)
+    told: dict[str, Any] = {"morphemes": [], "expected": {}}  # one's own questions may say what they expect
+    left = json.dumps(bare | told if own else bare, ensure_ascii=False)
     assert not any(word in left for word in ("도서관", "96억", "월요일", "갈대역", "boat 글"))
     assert ("건립비는?" in left, "언제 여나요?" in left) == (own, own)
     assert {"question", "history", "answer", "morphemes", "expected", "citations", "nearest"} <= set(bare)
-    assert (bare["answer"], bare["morphemes"], bare["expected"]) == (None, [], {})
+    assert bare["answer"] is None
+    assert {name: bare[name] for name in told} == ({name: row[name] for name in told} if own else told)
     # Places, ranks and figures stay.
-    kept = ("id", "kind", "ranks", "document", "right", "outcome", "em", "confidence", "timings_ms")
+    kept = ("id", "kind", "ranks", "document", "right", "outcome", "em", "confidence", "threshold", "timings_ms")
     assert [bare.get(name) for name in kept] == [row.get(name) for name in kept]
     assert [(c["start"], c["evidence"]) for c in bare["citations"]] == [
         (c["start"], c["evidence"]) for c in row.get("citations", [])

@@ -109,12 +109,24 @@ def test_what_has_no_evidence_or_has_its_places_is_left_as_it_is(question: Quest
         (replace(ASKED, evidence=(unicodedata.normalize("NFD", "하늘은"),)), "문서 sky에 없는 글: "),
         (replace(ASKED, evidence=("파랗다.\n바다도",)), "문서 sky에 없는 글: 파랗다. 바다도"),
         (replace(ASKED, evidence=("하" * 300,)), f"문서 sky에 없는 글: {'하' * 60} / "),
-        (replace(ASKED, documents={"sky": 1, "땅": 1}), "q: 문서 땅이(가) 없습니다 / the document is not there"),
+        (
+            replace(ASKED, documents={"sky": 1, "땅": 1}),
+            "q: 문서 땅이(가) 없습니다 (--corpus) / the document is not there (--corpus)",
+        ),
         (Question("q", "값은?", kind="unanswerable", documents={"땅": 1}), "문서 땅이(가) 없습니다"),
     ],
 )
 def test_what_does_not_stand_there_is_named(question: Question, said: str) -> None:
     assert said in refused(replace(question, documents={**question.documents, "sea": 1}), {"sky": SKY, "sea": SEA})
+
+
+def test_what_is_wrong_is_called_by_its_line() -> None:
+    asked = replace(ASKED, where="q.jsonl:3")
+    assert (ASKED.called, asked.called) == ("q", "q.jsonl:3 (q)")
+    assert refused(replace(asked, answers=("회색",)), {"sky": SKY}).startswith(
+        "q.jsonl:3 (q): 문서 sky에 없는 글: 회색 / "
+    )
+    assert refused(asked, {}).startswith("q.jsonl:3 (q): 문서 sky이(가) 없습니다 (--corpus) / ")
 
 
 # --- what is drawn
@@ -141,7 +153,25 @@ def test_a_sample_is_in_order_has_the_pairs_and_is_the_same_again(seed: int) -> 
     assert found == sorted(set(found)) == ids(sampled(dataset, 8, seed))
     tenths = [number for number in found if number % 10 == 0]
     assert all(number + 1 in found for number in tenths)
-    assert 8 <= len(found) <= 8 + len(tenths)
+    assert len(found) == 8
+
+
+@given(count=st.integers(1, 40), limit=st.integers(1, 40), seed=st.integers(0, 99))
+def test_a_sample_is_never_larger_than_asked_for(count: int, limit: int, seed: int) -> None:
+    paired = [Question(f"t{n}", "?", pair=f"q{n}") for n in range(count)]
+    plain = [Question(f"q{n}", "?") for n in range(count)]
+    dataset = Dataset("d", (*plain, *paired))
+    found = {question.id: question for question in sampled(dataset, limit, seed).questions}
+    assert all(question.pair in found for question in found.values() if question.pair)
+    # As many as asked for: where a question and its pair are one too many, a plain one is there to fill the place.
+    assert len(found) == min(limit, 2 * count)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_where_a_pair_finds_no_room_it_stays_out(seed: int) -> None:
+    dataset = Dataset("d", (Question("clean", "?"), Question("typed", "?", pair="clean"), Question("other", "?")))
+    assert [q.id for q in sampled(dataset, 1, seed).questions] in (["clean"], ["other"])
+    assert len(sampled(dataset, 2, seed).questions) == 2
 
 
 def test_another_seed_draws_others() -> None:
@@ -208,7 +238,69 @@ def test_documents_come_from_the_set_the_corpus_and_files_beside(tmp_path: Path)
     dataset = collect(Dataset("d", (named,), own), corpus, places, others=None, seed=1)
     assert (dataset.name, dataset.questions) == ("d", (named,))
     assert [record["id"] for record in dataset.records] == ["own", "sky", "sea", "hill"]
-    assert dataset.files == (corpus[1], corpus[2], tmp_path / "one" / "규정.txt", tmp_path / "one" / "둘.md")
+    assert dataset.files == (corpus[1], tmp_path / "one" / "규정.txt", tmp_path / "one" / "둘.md")
+    assert dataset.beside == ()
+    # Beside the questions they are told apart.
+    dataset = collect(Dataset("d", (named,), own), corpus[:2], places, others=None, seed=1)
+    assert dataset.files == (corpus[1],)
+    assert dataset.beside == (tmp_path / "one" / "규정.txt", tmp_path / "one" / "둘.md")
+
+
+def test_a_folder_is_its_files_but_for_the_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "docs"
+    asked = put(folder / "질문.jsonl", '{"question": "하늘은?"}')
+    put(folder / ".숨은.txt", "숨은 글")
+    put(folder / "그림.png", "그림")
+    kept = [put(folder / "a.txt", "하나"), put(folder / "in" / "b.md", "둘"), put(folder / "more.jsonl", RECORDS)]
+    dataset = Dataset("d", (Question("a", "?"),))
+    found = collect(dataset, [folder], [], others=None, seed=1, questions=asked)
+    assert (found.files, found.records, found.beside) == (tuple(kept), (), ())
+    monkeypatch.chdir(folder)  # the same file by another name
+    assert collect(dataset, [folder], [], others=None, seed=1, questions=Path("질문.jsonl")).files == tuple(kept)
+    assert asked in collect(dataset, [folder], [], others=None, seed=1).files
+
+
+def test_a_folder_without_files_is_said(tmp_path: Path) -> None:
+    (tmp_path / "빈").mkdir()
+    with pytest.raises(DatasetError) as caught:
+        collect(Dataset("d", (Question("a", "?"),)), [tmp_path / "빈"], [], others=None, seed=1)
+    assert str(caught.value).startswith(f"{tmp_path / '빈'}: ") and " 폴더에 넣을 문서가 없습니다" in str(caught.value)
+
+
+def wrong(tmp_path: Path, *questions: Question) -> str:
+    """What is said of questions to records, before any of these is embedded."""
+    with pytest.raises(DatasetError) as caught:
+        collect(Dataset("d", questions), [put(tmp_path / "c.jsonl", RECORDS)], [], others=None, seed=1)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_records_are_checked_against_the_questions(tmp_path: Path) -> None:
+    good = Question("good", "?", documents={"sky": 1}, answers=("하늘",), where="q.jsonl:1")
+    first = Question("first", "?", documents={"sky": 1}, answers=("바다",), where="q.jsonl:2")
+    second = Question("second", "?", documents={"sea": 1, "hill": 1}, evidence=("하늘",), where="q.jsonl:3")
+    said = "q.jsonl:2 (first): 문서 sky에 없는 글: 바다 / this text does not stand in the document"
+    assert wrong(tmp_path, good, first) == said
+    assert wrong(tmp_path, good, first, second, first) == f"{said} (외 2건 / and 2 more)"
+
+
+def test_what_records_do_not_hold_is_left_for_later(tmp_path: Path) -> None:
+    questions = (
+        Question("in a file", "?", documents={"규정.txt": 1}, answers=("없는 글",)),
+        Question("in both", "?", documents={"sky": 1, "규정.txt": 1}, answers=("없는 글",)),
+        Question("anywhere", "?", answers=("없는 글",)),
+        Question("nowhere", "?", "unanswerable", documents={"sky": 1}),
+        Question("placed", "?", documents={"sky": 1}, answers=("없는 글",), placed=True),
+        Question("beir", "?", documents={"sky": 1}),
+    )
+    corpus = [put(tmp_path / "c.jsonl", RECORDS)]
+    assert collect(Dataset("d", questions), corpus, [], others=None, seed=1).questions == questions
+
+
+def test_records_are_checked_as_they_will_be_stored(tmp_path: Path) -> None:
+    record = {"id": "d", "title": "", "text": unicodedata.normalize("NFD", "하늘은\r\n파랗다")}
+    asked = Question("a", "?", documents={"d": 1}, evidence=("하늘은\n파랗다",))
+    assert collect(Dataset("d", (asked,), (record,)), [], [], others=None, seed=1).records == (record,)
 
 
 def test_a_document_that_is_given_is_not_looked_for(tmp_path: Path) -> None:
@@ -217,7 +309,7 @@ def test_a_document_that_is_given_is_not_looked_for(tmp_path: Path) -> None:
     questions = (Question("a", "?", documents={"sky": 1, "규정.txt": 1}),)
     corpus = [put(tmp_path / "c.jsonl", RECORDS), decomposed]
     dataset = collect(Dataset("d", questions), corpus, [tmp_path], others=None, seed=1)
-    assert dataset.files == (decomposed,)
+    assert (dataset.files, dataset.beside) == ((decomposed,), ())
 
 
 def test_a_document_is_looked_for_by_its_bare_name_only(tmp_path: Path) -> None:
@@ -231,7 +323,7 @@ def test_a_document_is_looked_for_by_its_bare_name_only(tmp_path: Path) -> None:
         others=None,
         seed=1,
     )
-    assert dataset.files == ()
+    assert (dataset.files, dataset.beside) == ((), ())
 
 
 def test_others_are_drawn_beside_what_questions_need(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ import pytest
 
 from evals import library, run
 from evals.cache import CachedEmbedder
-from evals.datasets import Dataset, DatasetError, Question
-from evals.library import fill, resolve
+from evals.datasets import Dataset, DatasetError, Place, Question
+from evals.library import collect, fill, resolve
 from evals.run import Models, Options, Result, evaluate
 from rag import Assistant, Settings
+from rag.answering import DeclineModel
 from rag.errors import ModelError
 from rag.fakes import WordEmbedder
 from rag.interfaces import Vectors
@@ -171,6 +172,7 @@ def test_retrieval_alone(models: WordModels) -> None:
     result = evaluate(DATASET, models, Options(arms=("dense", "bm25")))
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert list(result["arms"]) == ["dense", "bm25"]
+    assert "passage_mrr@10" in result["arms"]["dense"]
     assert [result[name] for name in ("answers", "outcomes", "threshold", "latency_ms", "questions_per_second")] == [
         None
     ] * 5
@@ -180,6 +182,38 @@ def test_retrieval_alone(models: WordModels) -> None:
     assert result["groups"]["kind"]["span"]["answers"] is None
     both = evaluate(DATASET, models, Options())
     assert result["arms"] == {arm: both["arms"][arm] for arm in ("dense", "bm25")}
+
+
+def test_only_what_answers_needs_the_vectors_of_sentences(open_models: OpenModels, tmp_path: Path) -> None:
+    arms = ("dense", "bm25", "hybrid")
+    sentences = [s for text in TEXTS.values() for s in text.split("\n\n")[1].replace(". ", ".|").split("|")]
+    assert len(sentences) == 6
+    searching, answering, keeping = open_models("a"), open_models("b"), open_models("c")
+    searched = evaluate(DATASET, searching, Options(arms=arms))
+    answered = evaluate(DATASET, answering, Options())
+    kept = evaluate(DATASET, keeping, Options(arms=arms, index=tmp_path / "kept"))
+    assert not set(sentences) & set(searching.watched.passages)
+    # A library that stays may be asked some day: it is a whole one.
+    assert set(sentences) <= set(answering.watched.passages) == set(keeping.watched.passages)
+    assert searched["arms"] == kept["arms"] == {arm: answered["arms"][arm] for arm in arms}
+    for id in (question.id for question in DATASET.questions):
+        ranks = row_of(answered, id)["ranks"]
+        assert row_of(searched, id)["ranks"] == row_of(kept, id)["ranks"] == {a: ranks[a] for a in ranks if a != "full"}
+    again = evaluate(DATASET, open_models("c"), Options(index=tmp_path / "kept"))
+    assert without_clock(again) == without_clock(answered)
+
+
+def test_the_threshold_in_use(models: WordModels, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_korean, of_others = DeclineModel(-2.0, 0.0, 20.0, 0.0, 0.5), DeclineModel(10.0, 0.0, 0.0, 0.0, 0.25)
+    monkeypatch.setattr("rag.answering.UNFITTED", (of_korean, of_others))
+    korean = evaluate(DATASET, models, Options())
+    assert korean["threshold"] == 0.5 and {row["threshold"] for row in korean["rows"]} == {0.5}
+    english = replace(PRICE, id="en", kind="crosslingual", question="How much is it?", language="en", pair="price")
+    alone = evaluate(replace(DATASET, questions=(replace(english, pair=None),)), models, Options())
+    assert alone["threshold"] == 0.25
+    both = evaluate(replace(DATASET, questions=(PRICE, english)), models, Options())
+    assert both["threshold"] is None
+    assert [row["threshold"] for row in both["rows"]] == [0.5, 0.25]
 
 
 def test_answers_alone(models: WordModels) -> None:
@@ -210,29 +244,63 @@ def test_documents_without_evidence_as_of_beir(models: WordModels) -> None:
     assert result["risk_coverage"] == []
 
 
-def test_some_of_the_questions(models: WordModels) -> None:
-    questions = tuple(replace(PRICE, id=str(number)) for number in range(12))
-    dataset = replace(DATASET, questions=questions)
+def test_some_of_the_questions(models: WordModels, tmp_path: Path) -> None:
+    asked = {"question": PRICE.question, "document": "boat", "answers": ["96억 원"]}
+    gold = put(tmp_path / "q.jsonl", "\n".join(json.dumps(asked | {"id": str(number)}) for number in range(12)))
+    corpus = put(tmp_path / "c.jsonl", "\n".join(map(json.dumps, RECORDS)))
     drawn = {}
     for seed in (1, 2, 3):
-        result = evaluate(dataset, models, Options(arms=("bm25",), limit=4, seed=seed))
+        options = Options(arms=("bm25",), limit=4, seed=seed)
+        result = evaluate(run.read(gold, None, None, [corpus], options), models, options)
         ids = [int(row["id"]) for row in result["rows"]]
         assert len(ids) == result["questions"] == 4 and ids == sorted(ids)
         assert (result["about"]["limit"], result["about"]["seed"], result["about"]["documents"]) == (4, seed, 3)
         drawn[seed] = ids
     assert len({tuple(ids) for ids in drawn.values()}) > 1
-    assert evaluate(dataset, models, Options(arms=("bm25",), limit=12))["questions"] == 12
+    options = Options(arms=("bm25",), limit=12)
+    assert evaluate(run.read(gold, None, None, [corpus], options), models, options)["questions"] == 12
+
+
+def test_documents_are_collected_for_the_questions_that_are_drawn(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "file", "question": PRICE.question, "document": "도서관.txt", "answers": ["96억 원"]},
+        {"id": "record", "question": FIELDS.question, "document": "wheat", "answers": ["41곳"]},
+        {"id": "wrong", "question": FIELDS.question, "document": "train", "answers": ["없는 글"]},
+    ]
+    gold = put(tmp_path / "q.jsonl", "\n".join(map(json.dumps, rows)))
+    boat = put(tmp_path / "도서관.txt", TEXTS["boat"])
+    corpus = [put(tmp_path / "c.jsonl", "\n".join(map(json.dumps, RECORDS)))]
+    drawn = set()
+    for seed in range(9):
+        try:
+            dataset = run.read(gold, None, None, corpus, Options(limit=1, seed=seed, distractors=1))
+        except DatasetError as error:
+            assert str(error).startswith("q.jsonl:3 (wrong): ")
+            drawn.add("wrong")
+            continue
+        (question,) = dataset.questions
+        held = [record["id"] for record in dataset.records]
+        if question.id == "file":
+            assert (dataset.beside, len(held)) == ((boat,), 1)
+        else:
+            assert (dataset.beside, len(held), "wheat" in held) == ((), 2, True)
+        drawn.add(question.id)
+    assert drawn == {"file", "record", "wrong"}
 
 
 @pytest.mark.parametrize("own", [True, False])
 def test_without_texts(own: bool, models: WordModels) -> None:
     full = evaluate(DATASET, models, Options())
     bare = evaluate(DATASET, models, Options(texts=False, own_questions=own))
-    left = json.dumps(bare, ensure_ascii=False)
+    told: dict[str, Any] = {"morphemes": [], "expected": {}}  # one's own questions may say what they expect
+    rows = [row | told if own else row for row in bare["rows"]]
+    left = json.dumps(bare | {"rows": rows}, ensure_ascii=False)
     sentences = [s for text in TEXTS.values() for s in text.replace("\n\n", ". ").split(". ")]
     assert len(sentences) == 9 and not any(sentence in left for sentence in sentences)
     assert not any(word in left for word in ("제목", "96억", "월요일", "41곳", "북문역"))
     assert ("고양이 수염" in left) == own
+    for row, whole in zip(bare["rows"], full["rows"], strict=True):
+        assert {name: row[name] for name in told} == ({name: whole[name] for name in told} if own else told)
     names = ("arms", "answers", "groups", "outcomes", "threshold", "risk_coverage", "questions")
     assert [bare[name] for name in names] == [full[name] for name in names]
     assert bare["about"]["texts"] is False
@@ -252,6 +320,24 @@ def test_a_library_is_kept_and_used_again(open_models: OpenModels, tmp_path: Pat
     assert changed["about"]["documents"] == 3 and again.watched.passages != []
     only = Dataset("asked", (PRICE, FIELDS))  # of a library that is there, without documents
     assert evaluate(only, again, options)["outcomes"]["right"] == 2
+
+
+def test_a_kept_library_takes_no_other_documents(open_models: OpenModels, tmp_path: Path) -> None:
+    options = Options(index=tmp_path / "kept", arms=("bm25",))
+    evaluate(DATASET, open_models(), options)
+    stamp = (tmp_path / "kept" / "library.db").read_bytes()
+    for records in (RECORDS[:2], [{"id": "other", "title": "", "text": "물마루 도서관 값은 96억 원이다."}]):
+        with pytest.raises(DatasetError) as caught:
+            evaluate(Dataset("d", (PRICE,), tuple(records)), open_models(), options)
+        assert str(caught.value).startswith("--index: 다른 문서가 있습니다: ")
+    assert (tmp_path / "kept" / "library.db").read_bytes() == stamp
+
+
+def test_peak_memory_where_the_system_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    for status in ("Name:\tpython\n", "VmHWM:"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_text", lambda _, status=status: status)
+            assert 1 < run._peak_memory_mb() < 1_000_000
 
 
 def test_without_a_folder_nothing_is_left_behind(
@@ -321,8 +407,10 @@ def test_a_second_file_of_the_same_name_does_not_take_the_place_of_the_first(
     files = (put(tmp_path / "one" / "a.txt", "하나"), put(tmp_path / "two" / "a.txt", "둘"))
     message = filled(open_library(), Dataset("d", (), (), files), tmp_path)
     assert message == "a.txt: 같은 이름의 다른 문서가 있습니다 / another document has the same name"
-    folders = (tmp_path / "one", tmp_path / "two")
-    assert filled(open_library(), Dataset("d", (), (), folders), tmp_path).startswith("two: 같은 이름의")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    assert filled(open_library(), collect(Dataset("d", ()), folders, [], others=None, seed=1), tmp_path) == message
+    whole = collect(Dataset("d", ()), [tmp_path], [], others=None, seed=1)
+    assert len(whole.files) == 2 and filled(open_library(), whole, tmp_path) == message
 
 
 def test_the_same_file_twice_is_one_document(tmp_path: Path, open_library: OpenLibrary) -> None:
@@ -330,6 +418,125 @@ def test_the_same_file_twice_is_one_document(tmp_path: Path, open_library: OpenL
     files = (put(tmp_path / "one" / "a.txt", "하나"), put(tmp_path / "two" / "a.txt", "하나"))
     fill(assistant, Dataset("d", (), (), files), tmp_path)
     assert len(assistant.documents()) == 1
+
+
+FOREIGN = "--index: 다른 문서가 있습니다: {} / the library holds other documents"
+
+
+def test_a_library_with_other_documents_is_refused(tmp_path: Path, open_library: OpenLibrary) -> None:
+    assistant = open_library()
+    files = (put(tmp_path / "가.txt", "가 글"), put(tmp_path / "나.txt", "나 글"))
+    fill(assistant, Dataset("d", (), RECORDS[:1], files), tmp_path)
+    before = assistant.documents()
+    for dataset, other in (
+        (Dataset("d", (), RECORDS[:1], files[:1]), "나 글"),
+        (Dataset("d", (), RECORDS[:1]), "가 글"),
+        (Dataset("d", (), RECORDS, ()), "가 글"),
+        (Dataset("d", (), (), files), "boat 제목"),
+        (Dataset("d", (), RECORDS[1:], files), "boat 제목"),
+        (Dataset("d", (), RECORDS[1:], files, beside=files), "boat 제목"),
+    ):
+        assert filled(assistant, dataset, tmp_path) == FOREIGN.format(other)
+    assert assistant.documents() == before
+
+
+def test_a_library_is_given_what_it_lacks(tmp_path: Path, open_library: OpenLibrary) -> None:
+    assistant = open_library()
+    one, two = put(tmp_path / "가.txt", "가 글"), put(tmp_path / "나.txt", "나 글")
+    fill(assistant, Dataset("d", (), RECORDS[:1], (one,)), tmp_path)
+    fill(assistant, Dataset("d", (), RECORDS, (one, two)), tmp_path)
+    assert len(assistant.documents()) == 5
+
+
+def test_without_documents_of_its_own_a_set_is_asked_of_the_library_as_it_is(
+    tmp_path: Path, open_library: OpenLibrary
+) -> None:
+    assistant = open_library()
+    fill(assistant, Dataset("d", (), RECORDS), tmp_path)
+    before = assistant.documents()
+    fill(assistant, Dataset("d", (PRICE,)), tmp_path)
+    found_beside = (put(tmp_path / "boat", "곁의 글"), put(tmp_path / "다.txt", "곁의 글"))
+    fill(assistant, Dataset("d", (PRICE,), beside=found_beside), tmp_path)
+    assert assistant.documents() == before
+
+
+def test_files_beside_the_questions_go_into_an_empty_library_only(tmp_path: Path, open_library: OpenLibrary) -> None:
+    assistant = open_library()
+    beside = (put(tmp_path / "곁.txt", "곁의 글"),)
+    fill(assistant, Dataset("d", (), beside=beside), tmp_path)
+    (info,) = assistant.documents()
+    put(beside[0], "다른 글")
+    more = (*beside, put(tmp_path / "또.txt", "또 글"))
+    fill(assistant, Dataset("d", (), beside=more), tmp_path)
+    assert assistant.documents() == [info]
+
+
+def test_the_same_set_fills_a_library_twice(tmp_path: Path, open_library: OpenLibrary) -> None:
+    """Whatever its documents come from: records, files, files of records, a folder, files beside."""
+    rows = [{"id": "law/3#1", "text": "법의 글"}, {"id": "셋", "text": "셋째 글"}]
+    put(tmp_path / "docs" / "in" / "law.jsonl", "\n".join(map(json.dumps, rows)))
+    put(tmp_path / "docs" / unicodedata.normalize("NFD", "규정.txt"), "규정의 글")
+    put(tmp_path / "곁.txt", "곁의 글")
+    corpus = [tmp_path / "docs", put(tmp_path / "c.jsonl", "\n".join(map(json.dumps, RECORDS)))]
+    questions = (Question("q", "?", documents={"곁.txt": 1}),)
+    dataset = collect(Dataset("d", questions), corpus, [tmp_path], others=None, seed=1)
+    assert dataset.beside == (tmp_path / "곁.txt",)
+    assistant = open_library()
+    fill(assistant, dataset, tmp_path)
+    before = assistant.documents()
+    assert len(before) == 7
+    fill(assistant, dataset, tmp_path)
+    assert assistant.documents() == before
+
+
+EVIDENCE = "물마루 도서관 쉬는 날은 월요일이다."  # 20 characters
+
+
+def test_another_document_that_says_it_word_for_word_is_right_too(tmp_path: Path, open_library: OpenLibrary) -> None:
+    assert len(EVIDENCE) == 20
+    copy = f"알림. {EVIDENCE} 다시: {EVIDENCE}"
+    records = (
+        *RECORDS,
+        {"id": "copy", "title": "", "text": copy},
+        {"id": "near", "title": "", "text": EVIDENCE.replace("이다", "이었다")},
+    )
+    assistant = open_library()
+    fill(assistant, Dataset("d", (), records), tmp_path)
+    asked = Question("q", "?", documents={"boat": 2}, answers=("월요일",), evidence=(EVIDENCE,))
+    short = replace(asked, evidence=(EVIDENCE[:-1],))  # may stand there by chance
+    answers_only = replace(asked, answers=(EVIDENCE,), evidence=())
+    named = replace(asked, documents={"boat": 1, "copy": 3})
+    far = Question("f", "?", "unanswerable", documents={"boat": 1})
+    beir = Question("b", "?", documents={"boat": 1})
+    place = TEXTS["boat"].index(EVIDENCE)
+    squad = replace(asked, places=((Place("boat", place, place + 20),),), placed=True)
+    found, *others = resolve(assistant, [asked, short, answers_only, named, far, beir, squad])
+    assert list(found.documents.items()) == [("boat", 2), ("copy", 1)]
+    twins = (Place("copy", 4, 24), Place("copy", 29, 49))
+    assert found.places == ((Place("boat", place, place + 20), *twins),)  # of the same entry: it counts for recall too
+    assert found.elsewhere == ()
+    assert all(copy[p.start : p.end] == EVIDENCE for p in twins)
+    assert [list(q.documents) for q in others] == [["boat"], ["boat"], ["boat", "copy"], ["boat"], ["boat"], ["boat"]]
+    assert [q.elsewhere for q in others[:2]] == [(), ()] and others[3:] == [far, beir, squad]
+    # Named, it is right where any of the words stands; nothing is counted twice.
+    assert len(set(others[2].elsewhere)) == len(others[2].elsewhere) == 4
+    assert others[2].documents == {"boat": 1, "copy": 3}
+
+
+def test_several_mistakes_are_the_first_and_how_many_more(tmp_path: Path, open_library: OpenLibrary) -> None:
+    assistant = open_library()
+    fill(assistant, Dataset("d", (), RECORDS), tmp_path)
+    lost = Question("lost", "?", documents={"없다.txt": 1}, where="q.jsonl:2")
+    wrong = replace(PRICE, evidence=("97억",), where="q.jsonl:3")
+    said = "q.jsonl:2 (lost): 문서 없다.txt이(가) 없습니다 (--corpus) / the document is not there (--corpus)"
+    for questions, message in (
+        ([PRICE, lost], said),
+        ([PRICE, lost, wrong], f"{said} (외 1건 / and 1 more)"),
+        ([lost, wrong, PRICE, wrong], f"{said} (외 2건 / and 2 more)"),
+    ):
+        with pytest.raises(DatasetError) as caught:
+            resolve(assistant, questions)
+        assert str(caught.value) == message
 
 
 def test_documents_are_named_by_id_or_by_file(tmp_path: Path, open_library: OpenLibrary) -> None:
@@ -359,7 +566,14 @@ def test_the_only_document_needs_no_name(tmp_path: Path, open_library: OpenLibra
     ("question", "said"),
     [
         (Question("q", "?", answers=("글",)), "q: 문서가 하나가 아니면 document가 필요합니다 / name the one"),
-        (Question("q", "?", documents={"없다.txt": 1}), "q: 문서 없다.txt이(가) 없습니다 / the document is not there"),
+        (
+            Question("q", "?", documents={"없다.txt": 1}),
+            "q: 문서 없다.txt이(가) 없습니다 (--corpus) / the document is not there (--corpus)",
+        ),
+        (
+            Question("q", "?", answers=("글",), where="q.jsonl:7"),
+            "q.jsonl:7 (q): 문서가 하나가 아니면 document가 필요합니다 / name the one",
+        ),
         (Question("q", "?", "unanswerable", documents={"없다": 1}), "q: 문서 없다이(가) 없습니다"),
         (replace(PRICE, evidence=("값은 97억 원이다.",)), "price: 문서 boat에 없는 글: 값은 97억 원이다."),
     ],
@@ -379,6 +593,7 @@ def test_what_does_not_fit_the_documents(
     [
         (replace(PRICE, question="가" * 2001), "price: 질문이 2001자입니다. 2000자까지"),
         (replace(PRICE, question="?!"), "price: 질문이 비어 있습니다."),
+        (replace(PRICE, question="?!", where="q.jsonl:2"), "q.jsonl:2 (price): 질문이 비어 있습니다."),
         (replace(PRICE, history=("언제?", "…")), "price: 질문이 비어 있습니다."),
         (replace(PRICE, history=("가" * 2001, "언제?")), "price: 질문이 2001자입니다."),
     ],
@@ -454,8 +669,9 @@ def test_options_reach_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (dataset, options), (_, plain) = given
     assert options == Options(limit=2, seed=7, distractors=3, index=home / "kept", texts=False)
     assert plain == Options()
-    assert (dataset.name, len(dataset.questions), len(dataset.records)) == ("gold", 3, 3)
-    assert dataset.files == (home / "밀.md", home / "도서관.txt")
+    assert (dataset.name, len(dataset.questions), len(dataset.records)) == ("gold", 2, 3)
+    needed = {name for question in dataset.questions for name in question.documents} - {"밀.md"}
+    assert (dataset.files, dataset.beside) == ((home / "밀.md",), tuple(home / name for name in needed))
 
 
 def test_squad_and_beir(home: Path, capsys: Captured) -> None:
@@ -492,14 +708,17 @@ def test_squad_and_beir(home: Path, capsys: Captured) -> None:
         (["--beir", "@gold.jsonl"], "cannot be read (Not a directory)"),
         (["--gold", "@gold.jsonl", "--corpus", "@none.txt"], "none.txt: 파일이 없습니다 / there is no such file"),
         (["--gold", "@gold.jsonl", "--corpus", "@gold.jsonl"], "gold.jsonl:1: text이(가) 비었거나"),
-        (["--gold", "@astray.jsonl"], "1: 문서 astray.txt이(가) 없습니다 / the document is not there"),
+        (
+            ["--gold", "@astray.jsonl"],
+            "astray.jsonl:1 (1): 문서 astray.txt이(가) 없습니다 (--corpus) / the document is not there (--corpus)\n",
+        ),
         (
             ["--gold", "@wrong.jsonl"],
-            "1: 문서 도서관.txt에 없는 글: 97억 원 / this text does not stand in the document",
+            "wrong.jsonl:1 (1): 문서 도서관.txt에 없는 글: 97억 원 / this text does not stand in the document",
         ),
         (
             ["--gold", "@long.jsonl"],
-            "1: 질문이 2001자입니다. 2000자까지 물을 수 있으니 줄여 주세요. / The question is 2001",
+            "long.jsonl:1 (1): 질문이 2001자입니다. 2000자까지 물을 수 있으니 줄여 주세요. / The question is 2001",
         ),
         (["--gold", "@gold.jsonl", "--index", "@도서관.txt"], " 색인에 쓸 수 없습니다: "),
         (

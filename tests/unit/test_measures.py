@@ -290,9 +290,24 @@ def test_arms() -> None:
         "passage_hit@1": (0, 4),
         "passage_hit@5": (0.25, 4),
         "mrr@10": (0.34, 5),  # (1 + 1/2 + 1/5) / 5: rank 11 is beyond 10
+        "passage_mrr@10": (0.1667, 4),  # (1/2 + 1/6) / 4
         "ndcg@10": (0.404, 5),  # (1 + .63 + .39) / 5
     }
     assert set(found["full"].values()) == {None}
+
+
+def test_the_rank_of_a_passage_counts_up_to_ten() -> None:
+    def ranked(passage: int | None, **changes: Any) -> Row:
+        return row(ranks={"bm25": {"document": 1, "passage": passage, "ndcg@10": 1.0}}, **changes)
+
+    def mean(*rows: Row) -> Any:
+        return values(measures.arms(rows, ["bm25"])["bm25"])["passage_mrr@10"]
+
+    assert mean(ranked(1)) == (1, 1)
+    assert mean(ranked(10)) == (0.1, 1)
+    assert mean(ranked(11)) == mean(ranked(None)) == (0, 1)
+    assert mean(ranked(4), ranked(None), ranked(1, evidence_known=False)) == (0.125, 2)
+    assert mean(ranked(1, evidence_known=False)) is None
 
 
 def test_answers() -> None:
@@ -479,6 +494,23 @@ def test_groups() -> None:
     }  # fmt: skip
     assert values(yesno["answers"])["yesno"] == (1, 1)
     assert set(yesno["arms"]["bm25"].values()) == {None}
+
+
+def test_right_of_a_group_is_of_what_can_be_answered() -> None:
+    rows = [
+        row("1"),
+        row("2", right=False),
+        row("3", right=None),  # not judged
+        declined("4"),
+        declined("5", answerable=False, kind="unanswerable"),
+        declined("6", answerable=False, kind="unanswerable"),
+        row("7", answerable=False, kind="unanswerable", right=False),
+    ]
+    found = measures.groups(rows, [])
+    assert values(found["language"]["ko"]["answers"])["right"] == (0.3333, 3)
+    assert values(found["kind"]["span"]["answers"])["right"] == (0.3333, 3)
+    assert values(found["kind"]["unanswerable"]["answers"])["right"] == (0.6667, 3)  # there declining is all there is
+    assert found["language"]["ko"]["questions"] == 7
 
 
 def test_outcomes() -> None:

@@ -8,6 +8,7 @@ import json
 import random
 import unicodedata
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ def test_with_a_mark_in_front_windows_line_ends_or_compressed_it_reads_the_same(
     assert read(put(tmp_path / name, good.replace("\n", "\r\n"))) == plain
     compressed = read(put(tmp_path / f"{name}.gz", gzip.compress(good.encode())))
     if isinstance(plain, Dataset) and isinstance(compressed, Dataset):
-        assert (compressed.questions, compressed.records) == (plain.questions, plain.records)
+        questions = [replace(q, where=q.where.replace(f"{name}.gz", name)) for q in compressed.questions]
+        assert (questions, compressed.records) == ([*plain.questions], plain.records)
+        assert all(q.where.startswith(f"{name}.gz:") for q in compressed.questions)
     else:
         assert compressed == plain
 
@@ -226,7 +229,9 @@ def test_gold_field_by_field(tmp_path: Path) -> None:
     }
     missed = {"id": "c", "kind": "unanswerable", "question": "값은?", "document": "규정.txt", "miss": "near"}
     assert gold(tmp_path, plain, full, missed) == (
-        Question("a", "언제 쉬나요?", documents={"규정.txt": 1}, answers=("월요일",), source="우리"),
+        Question(
+            "a", "언제 쉬나요?", documents={"규정.txt": 1}, answers=("월요일",), source="우리", where="질문.jsonl:1"
+        ),
         Question(
             "2",
             "그럼 어디에서 타나요?",
@@ -239,9 +244,15 @@ def test_gold_field_by_field(tmp_path: Path) -> None:
             language="en",
             pair="a",
             typed=True,
+            where="질문.jsonl:2",
         ),
-        Question("c", "값은?", kind="unanswerable", documents={"규정.txt": 1}, miss="near"),
+        Question("c", "값은?", kind="unanswerable", documents={"규정.txt": 1}, miss="near", where="질문.jsonl:3"),
     )
+
+
+def test_where_a_question_stands_counts_blank_lines(tmp_path: Path) -> None:
+    first, second = gold(tmp_path, "", GOLD, " ", GOLD | {"id": "b"})
+    assert (first.called, second.called) == ("질문.jsonl:2 (2)", "질문.jsonl:4 (b)")
 
 
 def test_gold_needs_no_more_than_a_question(tmp_path: Path) -> None:
@@ -254,17 +265,17 @@ def test_gold_needs_no_more_than_a_question(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "detail"),
     [
-        (without(GOLD, "question"), "question is not a text"),
-        (GOLD | {"question": None}, "question is not a text"),
-        (GOLD | {"question": " \n"}, "question is not a text"),
-        (GOLD | {"question": ["하늘은?"]}, "question is not a text"),
+        (without(GOLD, "question"), "question is empty or not a text"),
+        (GOLD | {"question": None}, "question is empty or not a text"),
+        (GOLD | {"question": " \n"}, "question is empty or not a text"),
+        (GOLD | {"question": ["하늘은?"]}, "question is empty or not a text"),
         (GOLD | {"question": "?!…"}, "question holds no letter or digit"),
         (GOLD | {"question": "반쪽 \ud83d"}, "question holds a zero or half a character"),
         (GOLD | {"question": "하늘\0은?"}, "question holds a zero or half a character"),
-        (GOLD | {"id": ""}, "id is not a text"),
-        (GOLD | {"id": None}, "id is not a text"),
-        (GOLD | {"id": True}, "id is not a text"),
-        (GOLD | {"id": ["a"]}, "id is not a text"),
+        (GOLD | {"id": ""}, "id is empty or not a text"),
+        (GOLD | {"id": None}, "id is empty or not a text"),
+        (GOLD | {"id": True}, "id is empty or not a text"),
+        (GOLD | {"id": ["a"]}, "id is empty or not a text"),
         (GOLD | {"kind": "spam"}, "it is one of span, list, yesno, reason, summary, followup"),
         (GOLD | {"kind": None}, "it is one of"),
         (GOLD | {"kind": ["span"]}, "it is one of"),
@@ -275,33 +286,33 @@ def test_gold_needs_no_more_than_a_question(tmp_path: Path) -> None:
         (GOLD | {"answers": [], "kind": "span"}, "kind does not agree with what is expected"),
         (GOLD | {"answers": "파랗다"}, "answers is not a list of texts"),
         (GOLD | {"answers": None}, "answers is not a list of texts"),
-        (GOLD | {"answers": [""]}, "answers is not a text"),
-        (GOLD | {"answers": ["파랗다", 3]}, "answers is not a text"),
-        (GOLD | {"answers": [["파랗다"]]}, "answers is not a text"),
+        (GOLD | {"answers": [""]}, "answers is empty or not a text"),
+        (GOLD | {"answers": ["파랗다", 3]}, "answers is empty or not a text"),
+        (GOLD | {"answers": [["파랗다"]]}, "answers is empty or not a text"),
         (GOLD | {"answers": ["\udead"]}, "answers holds a zero or half a character"),
         (GOLD | {"evidence": {"0": "하늘은 파랗다."}}, "evidence is not a list of texts"),
-        (GOLD | {"evidence": ["\t"]}, "evidence is not a text"),
-        (GOLD | {"evidence": ["\ufeff"]}, "evidence is not a text"),  # a byte order mark is nothing
+        (GOLD | {"evidence": ["\t"]}, "evidence is empty or not a text"),
+        (GOLD | {"evidence": ["\ufeff"]}, "evidence is empty or not a text"),  # a byte order mark is nothing
         (GOLD | {"history": "하늘은?"}, "history is not a list of texts"),
-        (GOLD | {"history": [None]}, "history is not a text"),
+        (GOLD | {"history": [None]}, "history is empty or not a text"),
         (GOLD | {"also": "둘.txt"}, "also is not a list of texts"),
-        (GOLD | {"document": ""}, "document is not a text"),
-        (GOLD | {"document": None}, "document is not a text"),
-        (GOLD | {"document": 3}, "document is not a text"),
+        (GOLD | {"document": ""}, "document is empty or not a text"),
+        (GOLD | {"document": None}, "document is empty or not a text"),
+        (GOLD | {"document": 3}, "document is empty or not a text"),
         (GOLD | {"items": ["파랗다"]}, "items is not a list of lists"),
         (GOLD | {"items": "파랗다"}, "items is not a list of lists"),
         (GOLD | {"items": [[]]}, "items is not a list of lists with texts"),
-        (GOLD | {"items": [[""]]}, "items is not a text"),
+        (GOLD | {"items": [[""]]}, "items is empty or not a text"),
         (GOLD | {"kind": "span", "yesno": "yes"}, "yesno is yes or no, of yesno questions"),
         (GOLD | {"kind": "yesno"}, "yesno is yes or no, of yesno questions"),
         (GOLD | {"kind": "yesno", "yesno": "네"}, "yesno is yes or no, of yesno questions"),
         (GOLD | {"kind": "yesno", "yesno": ["yes"]}, "yesno is yes or no, of yesno questions"),
         (GOLD | {"typed": "true"}, "typed is true or false"),
         (GOLD | {"typed": 1}, "typed is true or false"),
-        (GOLD | {"language": 3}, "language is not a text"),
-        (GOLD | {"source": {}}, "source is not a text"),
-        (GOLD | {"miss": 1}, "miss is not a text"),
-        (GOLD | {"pair": ["a"]}, "pair is not a text"),
+        (GOLD | {"language": 3}, "language is empty or not a text"),
+        (GOLD | {"source": {}}, "source is empty or not a text"),
+        (GOLD | {"miss": 1}, "miss is empty or not a text"),
+        (GOLD | {"pair": ["a"]}, "pair is empty or not a text"),
     ],
 )
 def test_a_bad_gold_row_is_refused_and_named(row: Json, detail: str, tmp_path: Path) -> None:
@@ -355,12 +366,38 @@ def test_squad_1(tmp_path: Path) -> None:
         evidence=("파랗다",),
         places=((Place("kor-0001", 4, 7),),),
         placed=True,
+        where="kor.v1.json: data[0].paragraphs[0].qas[0]",
     )
     first, second, third = dataset.questions
     assert first == sky
     assert (second.answers, second.documents) == (("깊다", "바다는 깊다"), {"kor-0002": 1})
     assert second.places == ((Place("kor-0002", 4, 6),), (Place("kor-0002", 0, 6),))
     assert (third.id, third.documents, third.places) == ("c", sky.documents, sky.places)
+    assert second.where == "kor.v1.json: data[0].paragraphs[1].qas[0]"
+    assert third.called == "kor.v1.json: data[1].paragraphs[0].qas[0] (c)"
+
+
+def test_a_paragraph_without_questions_is_a_document_too(tmp_path: Path) -> None:
+    asked = without(FLAT, "context", "title", answers=FIRST)
+    paragraphs: list[Json] = [
+        {"context": "산은 높다.", "qas": []},
+        {"context": SKY, "qas": [asked]},
+        {"context": SKY, "qas": []},  # the same again
+    ]
+    data = {"data": [{"title": "하늘", "paragraphs": paragraphs}, {"paragraphs": [{"context": "강", "qas": []}]}]}
+    dataset = read_squad(put(tmp_path / "q.json", json.dumps(data)))
+    assert dataset.records == (
+        {"id": "q-0001", "title": "하늘", "text": "산은 높다."},
+        {"id": "q-0002", "title": "하늘", "text": SKY},
+        {"id": "q-0003", "title": "", "text": "강"},
+    )
+    (question,) = dataset.questions
+    assert (question.id, question.documents) == ("s-1", {"q-0002": 1})
+    check(dataset)
+
+
+def test_no_field_of_a_row_makes_it_a_document_only(tmp_path: Path) -> None:
+    assert [q.id for q in squad(tmp_path, FLAT | {"\0": True, "": 1}).questions] == ["s-1"]
 
 
 def test_squad_2(tmp_path: Path) -> None:
@@ -387,9 +424,9 @@ def test_squad_2(tmp_path: Path) -> None:
 def test_flat_squad(tmp_path: Path) -> None:
     dataset = squad(tmp_path, without(FLAT, "id", "title", source="klue_mrc"), FLAT)
     assert dataset.records == ({"id": "kor-0001", "title": "", "text": SKY},)
-    assert [(q.id, q.source, q.places) for q in dataset.questions] == [
-        ("1", "klue_mrc", ((Place("kor-0001", 13, 16),),)),
-        ("s-1", None, ((Place("kor-0001", 13, 16),),)),
+    assert [(q.id, q.source, q.places, q.where) for q in dataset.questions] == [
+        ("1", "klue_mrc", ((Place("kor-0001", 13, 16),),), "kor.jsonl:1"),
+        ("s-1", None, ((Place("kor-0001", 13, 16),),), "kor.jsonl:2"),
     ]
 
 
@@ -449,25 +486,25 @@ def test_places_are_exact(before: str, answer: str, after: str, off: int, scratc
 @pytest.mark.parametrize(
     ("row", "detail"),
     [
-        (without(FLAT, "context"), "context is not a text"),
-        (FLAT | {"context": ""}, "context is not a text"),
-        (FLAT | {"context": [SKY]}, "context is not a text"),
+        (without(FLAT, "context"), "context is empty or not a text"),
+        (FLAT | {"context": ""}, "context is empty or not a text"),
+        (FLAT | {"context": [SKY]}, "context is empty or not a text"),
         (FLAT | {"context": "…"}, "context holds no letter or digit"),
         (FLAT | {"context": SKY + "\ud83d"}, "context holds a zero or half a character"),
-        (without(FLAT, "question"), "question is not a text"),
-        (FLAT | {"question": 3}, "question is not a text"),
+        (without(FLAT, "question"), "question is empty or not a text"),
+        (FLAT | {"question": 3}, "question is empty or not a text"),
         (FLAT | {"question": "?"}, "question holds no letter or digit"),
-        (FLAT | {"id": ""}, "id is not a text"),
-        (FLAT | {"id": 1.5}, "id is not a text"),
-        (FLAT | {"title": ["하늘"]}, "title is not a text"),
-        (FLAT | {"source": 3}, "source is not a text"),
+        (FLAT | {"id": ""}, "id is empty or not a text"),
+        (FLAT | {"id": 1.5}, "id is empty or not a text"),
+        (FLAT | {"title": ["하늘"]}, "title is empty or not a text"),
+        (FLAT | {"source": 3}, "source is empty or not a text"),
         (without(FLAT, "answers"), "answers is not a list of objects"),
         (FLAT | {"answers": None}, "answers is not a list of objects"),
         (FLAT | {"answers": {"text": ["파랗다"], "answer_start": [4]}}, "answers is not a list of objects"),
         (FLAT | {"answers": ["파랗다"]}, "answers is not a list of objects"),
-        (FLAT | {"answers": [{"answer_start": 4}]}, "text is not a text"),
-        (FLAT | {"answers": [{"text": "", "answer_start": 4}]}, "text is not a text"),
-        (FLAT | {"answers": [{"text": 3, "answer_start": 4}]}, "text is not a text"),
+        (FLAT | {"answers": [{"answer_start": 4}]}, "text is empty or not a text"),
+        (FLAT | {"answers": [{"text": "", "answer_start": 4}]}, "text is empty or not a text"),
+        (FLAT | {"answers": [{"text": 3, "answer_start": 4}]}, "text is empty or not a text"),
         (FLAT | {"answers": [{"text": "파랗다"}]}, "answer_start is not a number"),
         (FLAT | {"answers": [{"text": "파랗다", "answer_start": "4"}]}, "answer_start is not a number"),
         (FLAT | {"answers": [{"text": "파랗다", "answer_start": 4.0}]}, "answer_start is not a number"),
@@ -482,9 +519,15 @@ def test_a_bad_squad_row_is_refused_and_named(row: Json, detail: str, tmp_path: 
     assert message.startswith("q.jsonl:2: ") and detail in message
     if isinstance(row.get("context"), str) and "title" not in detail:  # the same in the nested form
         asked = without(row, "context", "title")
-        tree = json.dumps(json.loads(nested(asked, context=row["context"])))
-        message = refusal(read_squad, put(tmp_path / "q.json", tree))
-        assert message.startswith(f"q.json: {asked['id']}: ") and detail in message
+        tree = json.loads(nested(asked, context=row["context"]))
+        message = refusal(read_squad, put(tmp_path / "q.json", json.dumps(tree)))
+        assert message.startswith("q.json: data[0].paragraphs[0].qas[0]: ") and detail in message
+        good = json.loads(nested(without(FLAT, "context", "title") | {"id": "good"}))
+        paragraph = {"context": SKY, "qas": []}
+        tree["data"][0]["paragraphs"][:0] = [paragraph, paragraph]
+        tree["data"][:0] = good["data"]
+        message = refusal(read_squad, put(tmp_path / "q.json", json.dumps(tree)))
+        assert message.startswith("q.json: data[1].paragraphs[2].qas[0]: ") and detail in message
 
 
 def test_squad_ids_are_there_once(tmp_path: Path) -> None:
@@ -494,27 +537,48 @@ def test_squad_ids_are_there_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "detail"),
+    ("data", "lacking"),
     [
-        ({}, "KeyError: 'data'"),
-        ([], "TypeError"),
-        (3, "TypeError"),
-        (None, "TypeError"),
-        ({"data": None}, "TypeError"),
-        ({"data": "하늘"}, "TypeError"),
-        ({"data": {"title": "하늘"}}, "TypeError"),
-        ({"data": [{}]}, "KeyError: 'paragraphs'"),
-        ({"data": [{"paragraphs": 3}]}, "TypeError"),
-        ({"data": [{"paragraphs": [{"context": SKY}]}]}, "KeyError: 'qas'"),
-        ({"data": [{"paragraphs": [{"qas": [{"id": "a"}]}]}]}, "KeyError: 'context'"),
-        ({"data": [{"paragraphs": [{"context": SKY, "qas": ["하늘은?"]}]}]}, "TypeError"),
-        ({"data": [{"paragraphs": [{"context": SKY, "qas": [["하늘은?"]]}]}]}, "TypeError"),
-        ([FLAT], "TypeError"),
+        ({}, "data"),
+        ([], "data"),
+        (3, "data"),
+        (None, "data"),
+        ({"data": None}, "data"),
+        ({"data": "하늘"}, "data"),
+        ({"data": {"title": "하늘"}}, "data"),
+        ([FLAT], "data"),
+        ({"data": [{}]}, "data[0]: paragraphs"),
+        ({"data": [{"paragraphs": []}, None]}, "data[1]: paragraphs"),
+        ({"data": ["하늘"]}, "data[0]: paragraphs"),
+        ({"data": [{"paragraphs": 3}]}, "data[0]: paragraphs"),
+        ({"data": [{"paragraphs": [{"context": SKY}]}]}, "data[0].paragraphs[0]: qas"),
+        ({"data": [{"paragraphs": [{"context": SKY, "qas": []}, 3]}]}, "data[0].paragraphs[1]: qas"),
+        ({"data": [{"paragraphs": [None]}]}, "data[0].paragraphs[0]: qas"),
+        ({"data": [{"paragraphs": [{"context": SKY, "qas": {"id": "a"}}]}]}, "data[0].paragraphs[0]: qas"),
     ],
 )
-def test_json_of_another_shape(data: object, detail: str, tmp_path: Path) -> None:
+def test_json_of_another_shape(data: object, lacking: str, tmp_path: Path) -> None:
     message = refusal(read_squad, put(tmp_path / "q.json", json.dumps(data)))
-    assert "SQuAD 형식이 아닙니다 / not SQuAD JSON" in message and detail in message
+    place, _, name = lacking.rpartition(": ")
+    where = f"q.json: {place}" if place else "q.json"
+    assert message == f"{where}: SQuAD 형식이 아닙니다: {name}이(가) 없습니다 / not SQuAD JSON: no list {name}"
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "said"),
+    [
+        ({"qas": [{"id": "a"}]}, "data[0].paragraphs[0].qas[0]: context이(가) 비었거나"),
+        ({"qas": []}, "data[0].paragraphs[0]: context이(가) 비었거나"),
+        ({"context": SKY, "qas": ["하늘은?"]}, "data[0].paragraphs[0].qas[0]: JSON 객체가 아닙니다"),
+        (
+            {"context": SKY, "qas": [without(FLAT, "context", "title"), ["하늘은?"]]},
+            "data[0].paragraphs[0].qas[1]: JSON 객체가 아닙니다",
+        ),
+    ],
+)
+def test_a_paragraph_of_another_shape(paragraph: Json, said: str, tmp_path: Path) -> None:
+    path = put(tmp_path / "q.json", json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    assert refusal(read_squad, path).startswith(f"q.json: {said}")
 
 
 @pytest.mark.parametrize("data", ['{"data": []}', '{"data": [{"paragraphs": []}]}', nested()])
@@ -524,7 +588,7 @@ def test_squad_without_questions(data: str, tmp_path: Path) -> None:
 
 def test_broken_squad_json_says_where(tmp_path: Path) -> None:
     path = put(tmp_path / "q.json", '{"data": [\n  {"title" "하늘"}\n]}')
-    assert refusal(read_squad, path).startswith(f"{path}: JSON이 아닙니다 / not JSON (Expecting ':' delimiter: line 2 ")
+    assert refusal(read_squad, path).startswith("q.json: JSON이 아닙니다 / not JSON (Expecting ':' delimiter: line 2 ")
 
 
 # --- BEIR
@@ -538,8 +602,8 @@ def test_beir(tmp_path: Path) -> None:
         {"id": "d2", "title": "바다 글", "text": "바다는 깊다."},
     )
     assert dataset.questions == (
-        Question("q1", "하늘은 무슨 색?", documents={"d1": 1}),
-        Question("q2", "바다는?", documents={"d2": 2, "d1": 1}),  # q3 has none that is relevant
+        Question("q1", "하늘은 무슨 색?", documents={"d1": 1}, where="test.tsv"),
+        Question("q2", "바다는?", documents={"d2": 2, "d1": 1}, where="test.tsv"),  # q3 has none that is relevant
     )
     check(dataset)
 
@@ -571,7 +635,7 @@ def test_beir_judgements_in_windows_lines_decomposed_and_with_blank_lines(tmp_pa
     queries = lines({"_id": composed, "text": "하늘은?"})
     for id in (composed, decomposed):
         dataset = read_beir(beir(tmp_path, queries=queries, qrels=f"q\td\ts\r\n{id}\td1\t1\r\n\r\n{id}\td2\t0\r\n\r\n"))
-        assert dataset.questions == (Question(composed, "하늘은?", documents={"d1": 1}),)
+        assert dataset.questions == (Question(composed, "하늘은?", documents={"d1": 1}, where="test.tsv"),)
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
@@ -610,9 +674,14 @@ def test_a_file_for_a_beir_folder(tmp_path: Path) -> None:
         ({"qrels": "q\td\ts\nq1\td1\n"}, "test.tsv:2: 세 칸이 아닙니다"),
         ({"qrels": "q\td\ts\nq1\td1\t1\nq1 d2 1\n"}, "test.tsv:3: 세 칸이 아닙니다"),
         ({"qrels": "q\td\ts\nq1\t0\td1\t1\n"}, "test.tsv:2: 세 칸이 아닙니다"),  # as TREC writes them
-        ({"qrels": "q\td\ts\nq1\td1\thigh\n"}, "test.tsv:2: 세 칸이 아닙니다"),
+        ({"qrels": "q\td\ts\nq1\td1\n"}, "세 칸이 아닙니다 / not query, document and score between tabs"),
+        ({"qrels": "q\td\ts\nq1\td1\thigh\n"}, "test.tsv:2: 점수가 숫자가 아닙니다: high / the score is not a number"),
+        ({"qrels": "q\td\ts\nq1\td1\t1\nq1\td2\tnan\n"}, "test.tsv:3: 점수가 숫자가 아닙니다: nan"),
+        ({"qrels": "q\td\ts\nq1\td1\t-inf\n"}, "test.tsv:2: 점수가 숫자가 아닙니다: -inf"),
+        ({"qrels": "q\td\ts\nq1\td1\t1e999\n"}, "test.tsv:2: 점수가 숫자가 아닙니다: 1e999"),
+        ({"qrels": "q\td\ts\nq1\td9\t1\n"}, "질문이 없습니다 / there are no questions"),
         ({"qrels": "q\td\ts\nq1\td1\t\n"}, "test.tsv:2: 세 칸이 아닙니다"),
-        ({"qrels": "q\td\ts\nq1\td1\t" + "9" * 5_000}, "test.tsv:2: 세 칸이 아닙니다"),
+        ({"qrels": "q\td\ts\nq1\td1\t" + "9" * 5_000}, "test.tsv:2: 점수가 숫자가 아닙니다: 9"),
         ({"qrels": "q\td\ts\nq1\td1\t0\nq2\td1\t-1\n"}, "질문이 없습니다 / there are no questions"),
         ({"qrels": "q\td\ts\n"}, "질문이 없습니다 / there are no questions"),
         ({"qrels": "q\td\ts"}, "질문이 없습니다 / there are no questions"),
@@ -647,17 +716,17 @@ def test_corpus_ids_and_titles(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "detail"),
     [
-        (without(RECORD, "text"), "text is not a text"),
-        (RECORD | {"text": None}, "text is not a text"),
-        (RECORD | {"text": " \r\n"}, "text is not a text"),
-        (RECORD | {"text": ["글"]}, "text is not a text"),
+        (without(RECORD, "text"), "text is empty or not a text"),
+        (RECORD | {"text": None}, "text is empty or not a text"),
+        (RECORD | {"text": " \r\n"}, "text is empty or not a text"),
+        (RECORD | {"text": ["글"]}, "text is empty or not a text"),
         (RECORD | {"text": "…!"}, "text holds no letter or digit"),
         (RECORD | {"text": "글\0"}, "text holds a zero or half a character"),
         (RECORD | {"title": "\udc00"}, "title holds a zero or half a character"),
-        (RECORD | {"title": 3}, "title is not a text"),
-        (RECORD | {"id": " "}, "id is not a text"),
-        (RECORD | {"id": ["하늘"]}, "id is not a text"),
-        (without(RECORD, "id", _id=1.5), "_id is not a text"),
+        (RECORD | {"title": 3}, "title is empty or not a text"),
+        (RECORD | {"id": " "}, "id is empty or not a text"),
+        (RECORD | {"id": ["하늘"]}, "id is empty or not a text"),
+        (without(RECORD, "id", _id=1.5), "_id is empty or not a text"),
         (without(RECORD, "title", section="\ud800"), "section holds a zero or half a character"),
     ],
 )
@@ -800,7 +869,7 @@ def test_anything_in_a_record_or_a_beir_row(field: str, value: object, scratch: 
     judge(read_beir, beir(scratch / "any", queries=json.dumps({"_id": "q1", "text": "하늘은?"} | row)))
 
 
-@given(line=st.text(st.sampled_from("q1d\t\t\t0123.-\n ")))
+@given(line=st.text(st.sampled_from("q1d\t\t\t0123.-naife\n ")))
 def test_anything_in_judgements(line: str, scratch: Path) -> None:
     judge(read_beir, beir(scratch / "rated", qrels=f"q\td\ts\nq1\td1\t1\n{line}\n"))
 
@@ -828,3 +897,26 @@ def test_qrels_without_a_heading_lose_no_line(tmp_path: Path) -> None:
     (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "하늘?"}\n{"_id": "2", "text": "바다?"}', "utf-8")
     (tmp_path / "qrels" / "test.tsv").write_text("1\td\t1\n2\td\t2\n", "utf-8")
     assert [dict(q.documents) for q in read_beir(tmp_path).questions] == [{"d": 1}, {"d": 2}]
+
+
+@pytest.mark.parametrize("first", ["1\td\t1.0", "1\td\t0.5", "1\td\t1e0"])
+def test_qrels_without_a_heading_lose_no_line_whose_score_has_a_point(first: str, tmp_path: Path) -> None:
+    queries = lines({"_id": "1", "text": "하늘?"}, {"_id": "2", "text": "바다?"})
+    folder = beir(tmp_path, corpus=lines({"_id": "d", "text": "하늘"}), queries=queries, qrels=f"{first}\n2\td\t2.0\n")
+    assert [(q.id, dict(q.documents)) for q in read_beir(folder).questions] == [("1", {"d": 1}), ("2", {"d": 2})]
+
+
+def test_scores_with_a_point_are_numbers(tmp_path: Path) -> None:
+    rated = "q\td\ts\nq1\td1\t1.0\nq1\td2\t0.0\nq2\td1\t0.25\nq2\td2\t1.5\nq3\td1\t-1.0\n"
+    questions = read_beir(beir(tmp_path, qrels=rated)).questions
+    found = {q.id: dict(q.documents) for q in questions}
+    assert found == {"q1": {"d1": 1}, "q2": {"d1": 1, "d2": 2}}  # rounded up: what is relevant at all stays so
+    assert all(type(score) is int for judged in found.values() for score in judged.values())
+
+
+def test_judgements_of_documents_that_are_not_there_are_dropped(tmp_path: Path) -> None:
+    corpus = lines({"_id": "d1", "text": SKY}, {"_id": "empty", "text": " ", "title": "…"})
+    rated = "q\td\ts\nq1\td9\t1\nq1\td1\t1\nq2\tempty\t2\nq2\td9\t1\nq3\td1\t0\n"
+    dataset = read_beir(beir(tmp_path, corpus=corpus, qrels=rated))
+    assert [record["id"] for record in dataset.records] == ["d1"]
+    assert [(q.id, dict(q.documents)) for q in dataset.questions] == [("q1", {"d1": 1})]

@@ -23,6 +23,8 @@ from tests.unit.fake_result import NASTY, Result, make_result, without_answers, 
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURE = {"value": 0.951, "low": 0.93, "high": 0.97, "n": 294}
+ANSWERED = {"id": "a", "answered": True, "right": True, "confidence": 0.9}
+DECLINED = {"id": "d", "answered": False, "right": True, "confidence": 0.3}
 
 
 class Page(HTMLParser):
@@ -111,7 +113,16 @@ def test_headlines_are_sentences_with_intervals() -> None:
 def test_scores_are_out_of_a_hundred_and_are_no_shares() -> None:
     assert words.number("hit@1", 1) == "100.0%"
     assert words.number("mrr@10", 0.5) == "50.0"
-    assert words.interval({"value": 0.5, "low": None, "high": None}) == ""
+    assert words.interval("em", {"value": 0.5, "low": None, "high": None}) == ""
+    assert words.interval("em", FIGURE) == words.interval("mrr@10", FIGURE) == "93.0–97.0"
+
+
+def test_an_area_is_no_share() -> None:
+    assert words.number("abstention.aurc", 0.7054) == "0.71"
+    result = make_result(60)
+    result["answers"]["abstention"]["aurc"] = {"value": 0.7054, "low": 0.6365, "high": 0.77, "n": 60}
+    text = page_of(result).text
+    assert "AURC 0.71 (0.64–0.77)" in text and "AURC 70" not in text
 
 
 def test_every_figure_is_there() -> None:
@@ -120,23 +131,27 @@ def test_every_figure_is_there() -> None:
     result["risk_coverage"] = [{"coverage": 1.0, "risk": 0.0, "confidence": 1.0}]  # AURC stands beside the curve
     result["about"]["version"] = "1"
     names = [name for name in ("arms", "answers", "groups") for _ in figures(result[name])]
-    assert len(names) == 400  # 24 of arms, 21 of answers, the rest of 13 groups
-    for place, (_, figure) in enumerate(
-        (f for name in ("arms", "answers", "groups") for f in figures(result[name])), 1
+    assert len(names) == 452  # 28 of arms, 21 of answers, the rest of 13 groups
+    aurc = 0  # an area, and no share
+    for place, (name, figure) in enumerate(
+        (f for part in ("arms", "answers", "groups") for f in figures(result[part])), 1
     ):
         figure |= {"value": place / 1000, "low": None, "high": None}
+        aurc = place if name == "aurc" else aurc
     result["questions_per_second"] = None
     result["peak_memory_mb"] = None
     result["threshold"] = None
     found = set(re.findall(r"\d+\.\d", page_of(result).text))
-    assert found - {"0.0"} == {f"{place / 10:.1f}" for place in range(1, len(names) + 1)}  # 0.0: of the curve
+    shown = {f"{place / 10:.1f}" for place in range(1, len(names) + 1)}
+    assert found - {"0.0"} == shown - {f"{aurc / 10:.1f}"}  # 0.0: of the curve
+    assert f"AURC {aurc / 1000:.2f}" in page_of(result).text
 
 
 def test_speed_outcomes_and_threshold_are_there() -> None:
     result = make_result(60)
     result |= {
         "outcomes": {"right": 41, "not_read": 9},
-        "threshold": 0.4,
+        "rows": [ANSWERED, {**ANSWERED, "right": False}, DECLINED, DECLINED],
         "risk_coverage": [
             {"coverage": 0.25, "risk": 0.0, "confidence": 0.9},
             {"coverage": 0.5, "risk": 0.125, "confidence": 0.4},
@@ -147,7 +162,7 @@ def test_speed_outcomes_and_threshold_are_there() -> None:
     }
     page = page_of(result)
     assert "맞게 처리한 질문: 50개 가운데 41개 (82.0%)" in page.text
-    assert "지금의 문턱에서 답하는 질문 50.0%, 그 가운데 틀린 답 12.5%. 모두 답하게 하면 틀린 답 37.5%." in page.text
+    assert "지금 답하는 비율 50.0%, 그 가운데 틀린 답 50.0%. 모두 답하게 하면 틀린 답 37.5%." in page.text
     assert "가장 오래 걸리는 단계: 뜻 읽기 11.2 ms" in page.text
     assert "38.4" in page.text and "912 MB" in page.text
     spoken = " ".join(svg["aria-label"] for svg in page.all("svg"))
@@ -156,18 +171,163 @@ def test_speed_outcomes_and_threshold_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("threshold", "coverage"), [(None, None), (0.95, None), (0.9, 0.25), (0.5, 0.25), (0.4, 0.5), (0.0, 1.0)]
+    ("rows", "now"),
+    [
+        ([], None),
+        ([{"id": "1"}], None),  # was only searched for
+        ([DECLINED], (0.0, None)),
+        ([ANSWERED, DECLINED, {"id": "1"}], (0.5, 0.0)),
+        ([ANSWERED, {**ANSWERED, "right": False, "confidence": 0.13}, DECLINED, DECLINED], (0.5, 0.5)),
+        ([{**ANSWERED, "right": None}], (1.0, None)),
+    ],
 )
-def test_the_threshold_stands_at_the_last_point_that_is_as_sure(
-    threshold: float | None, coverage: float | None
+def test_what_is_answered_now_is_counted(rows: list[Any], now: tuple[float, float | None] | None) -> None:
+    assert report.answered_now(rows) == now
+
+
+@pytest.mark.parametrize("now", [charts.Now(0.5, 0.9), charts.Now(1.0, 1.0), charts.Now(0.0, None)])
+def test_the_share_that_is_answered_is_marked_where_it_is(now: charts.Now) -> None:
+    curve = [{"coverage": 0.1, "risk": 0.0, "confidence": 0.9}, {"coverage": 1.0, "risk": 0.2, "confidence": 0.1}]
+    svg = charts.risk_curve(curve, now, 860).svg("risk", "")
+    dots = [
+        (float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', svg)[1:]
+    ]  # after the area
+    assert len(dots) == (now.risk is not None)
+    for x, y in dots:
+        assert x == pytest.approx(40 + 796 * now.coverage, abs=0.1)
+        assert 33 <= y <= 283  # inside the axes, even where it is above the curve
+    assert "지금 답하는 비율" in svg and "문턱" not in svg
+
+
+def test_each_question_has_its_own_threshold() -> None:
+    result = make_result(18)
+    assert {row["threshold"] for row in page_of(result).data["rows"]} == {0.187, 0.182}
+    assert "문턱 thresholds 0.182 · 0.187" in page_of(result).text
+    for row in result["rows"]:  # as results were before
+        del row["threshold"]
+    old = page_of(result | {"threshold": 0.4})
+    assert {row["threshold"] for row in old.data["rows"]} == {0.4} and "문턱 threshold 0.400" in old.text
+    assert {row["threshold"] for row in page_of(result).data["rows"]} == {None}
+    for number, row in enumerate(result["rows"]):
+        row["threshold"] = number / 100
+    assert "문턱 thresholds 0.000–0.170" in page_of(result).text
+
+
+def test_with_one_document_passages_lead() -> None:
+    result = make_result(90)
+    result["about"]["documents"] = 1
+    page = page_of(result)
+    (first, *others) = re.findall(r'<p class="what"><bdi>(.*?)</bdi>', report.html(result))
+    assert first == words.MEASURES["passage_hit@1"].ko
+    assert not {words.MEASURES[key].ko for key in report.DOCUMENTS} & set(others)
+    spoken = next(svg["aria-label"] for svg in page.all("svg") if svg["class"] == "retrieval wide")
+    assert words.MEASURES["passage_mrr@10"].ko in spoken and "문서" not in spoken
+    assert report.ONE_DOCUMENT[0] in page.text and report.ONE_DOCUMENT[0] not in page_of(make_result(90)).text
+    assert "대목 맨 앞 hit@1" in page.text and "문서 맨 앞" not in page.text
+    assert page.data["unit"] == "passage"
+    for arm in result["arms"].values():  # and where only documents were judged, they are shown
+        arm |= {key: None for key in arm if key.startswith("passage")}
+    page = page_of(result)
+    assert "정답 문서를 맨 먼저 찾은 질문 hit@1" in page.text and page.data["unit"] == "document"
+
+
+def test_passage_ranks_are_shown_beside_those_of_documents() -> None:
+    spoken = next(svg["aria-label"] for svg in page_of(make_result()).all("svg") if svg["class"] == "retrieval wide")
+    places = [spoken.index(f"{words.MEASURES[key].ko}: ") for key in report.RETRIEVAL]
+    assert places == sorted(places) and len(places) == 7
+
+
+@pytest.mark.parametrize(
+    ("n", "said"),
+    [
+        (20, "질문 20쌍 "),
+        (19, "질문 19쌍 · 질문이 적어 참고만"),
+        (10, "질문 10쌍 · 질문이 적어 참고만"),
+        (9, "질문이 너무 적다 (9) · 질문이 적어 참고만"),
+    ],
+)
+def test_few_pairs_are_only_a_hint(n: int, said: str) -> None:
+    figure = {"value": 1.0, "low": 0.9, "high": 1.0, "n": n}
+    typing = {"clean": figure, "typed": figure, "ratio": figure}
+    text = page_of({"dataset": "x", "answers": {"typing": typing}}).text
+    assert said in text
+    assert ("참고만" in text) == (n < 20) and ("90.0–100.0" in text) == (n >= 10)
+
+
+def test_right_of_languages_says_whom_it_counts() -> None:
+    group = {"x": {"questions": 20, "arms": {}, "answers": {"right": FIGURE}}}
+    said = "‘맞음’은 답이 있는 질문만 센 것이다."
+    assert said in page_of({"dataset": "x", "groups": {"language": group}}).text
+    assert said not in page_of({"dataset": "x", "groups": {"kind": group}}).text
+
+
+@pytest.mark.parametrize("n", [0, 1, 9, 10, None])
+def test_an_interval_of_few_questions_is_none(n: int | None) -> None:
+    figure = {"value": 1.0, "low": 1.0, "high": 1.0, "n": n}
+    few = n is not None and n < 10
+    result = {"dataset": "x", "arms": {"full": {"hit@1": figure}}, "answers": {"f1": figure}}
+    result["groups"] = {"kind": {"x": {"questions": 99, "arms": {"full": {"hit@1": figure}}}}}
+    html = report.html(result)
+    text = Page(html).text
+    assert ("100.0–100.0" in text) != few
+    places = 8 if few else 0  # 2 headlines, 3 charts with room for it, a group, 2 of all figures
+    assert text.count(f"질문이 너무 적다 ({n})") == text.count("너무 적다") == places
+    assert ("band" in "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))) != few
+    assert ("구간이 없다." in text) == few
+
+
+@pytest.mark.parametrize(("low", "start"), [(0.19, None), (0.45, 40), (0.93, 80)])
+def test_a_scale_that_does_not_begin_at_0_says_so(low: float, start: int | None) -> None:
+    figure = FIGURE | {"low": low}
+    text = page_of({"dataset": "x", "arms": {"full": {"hit@1": figure}}, "answers": {"f1": figure}}).text
+    assert text.count("가로축은 0이 아니라") == (0 if start is None else 2)
+    assert start is None or f"{start}에서 시작한다." in text
+
+
+def test_stages_stand_in_the_order_they_happen() -> None:
+    laps = dict.fromkeys(("total", "answering", "conversation", "embed", "morphemes", "reading", "search"), 1.0)
+    order = ["conversation", "embed", "morphemes", "search", "answering", "reading", "total"]
+    assert list(report.in_time(laps)) == order
+    page = page_of({"dataset": "x", "rows": [{"id": "1", "timings_ms": laps}], "stages_ms": None})
+    assert list(page.data["rows"][0]["timings_ms"]) == order
+    spread = {name: {"p50": 1.0, "p95": 2.0} for name in laps if name != "total"}
+    stages = report.stages_of({"stages_ms": spread, "latency_ms": {"p50": 6.0, "p95": 9.0}})
+    assert [stage.words for stage in stages] == [words.named(words.STAGES, name) for name in order]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "읽을 수 없습니다 / cannot be read"),
+        ("folder", "읽을 수 없습니다 / cannot be read"),
+        ("{", "깨졌거나 JSON이 아닙니다 / damaged, or not JSON"),
+        ("{}", "평가 결과가 아닙니다 / not a result of evals.run"),
+        ('{"dataset": "x", "arms": {"full": 5}, "rows": []}', "값이 깨졌습니다 / a value is damaged (TypeError"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(
+    content: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    points = [
-        {"coverage": 0.25, "risk": 0.0, "confidence": 0.9},
-        {"coverage": 0.5, "risk": 0.1, "confidence": 0.4},
-        {"coverage": 1.0, "risk": 0.3, "confidence": 0.1},
-    ]
-    point = report.in_use(points, threshold)
-    assert (point and point["coverage"]) == coverage
+    source, target = tmp_path / "result.json", tmp_path / "out.html"
+    if content == "folder":
+        source.mkdir()
+    elif content is not None:
+        source.write_text(content, "utf-8")
+    assert report.main([str(source), str(target)]) == 1
+    error = capsys.readouterr().err
+    assert said in error and str(source) in error and error.count("\n") == 1
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("place", [".", "no such folder/out.html", "result.json/out.html"])
+def test_where_it_cannot_write_is_said_in_one_line(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = tmp_path / "result.json", tmp_path / place
+    source.write_text(json.dumps(make_result(1)), "utf-8")
+    assert report.main([str(source), str(target)]) == 1
+    error = capsys.readouterr().err
+    assert "쓸 수 없습니다 / cannot be written" in error and str(target) in error and error.count("\n") == 1
 
 
 def test_charts_say_what_they_show_and_take_their_colours_from_the_page() -> None:
@@ -278,6 +438,7 @@ ODD: dict[str, Result] = {
     "no rows": make_result(0),
     "one row": make_result(1),
     "no texts": without_texts(make_result(30)),
+    "own questions, no texts": without_texts(make_result(30), own_questions=True),
     "retrieval only": without_answers(make_result(30)),
     "null figures": hollow(make_result(30)) | {"dataset": "x", "questions": 30, "risk_coverage": []},
     "no arms": changed(arms={}),
