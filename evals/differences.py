@@ -84,7 +84,7 @@ def is_number(value: Any) -> bool:
 
 def row_values(row: Row) -> dict[str, float]:
     """What a row says of each measure that applies to it: "hybrid.hit@1" and so on of the arms, "em" and so on."""
-    values = {}
+    values: dict[str, float] = {}
     for arm, ranks in (row.get("ranks") or {}).items():
         document, passage = ranks.get("document"), ranks.get("passage")
         values |= _of_rank(f"{arm}.", document)
@@ -148,9 +148,9 @@ def _mean(measure: str, pairs: Iterable[Pair], name: str) -> Difference | None:
 
 def _yesno(pairs: Iterable[Pair]) -> Difference | None:
     """Balanced accuracy. The expected verdict is that of either row: it may have been left out with the texts."""
-    known = []
+    known: list[tuple[Pair, str]] = []
     for pair in pairs:
-        verdicts = {(row.get("expected") or {}).get("yesno") for row in pair} - {None}
+        verdicts = {verdict for row in pair if (verdict := (row.get("expected") or {}).get("yesno")) is not None}
         if len(verdicts) == 1 and all(row.get("yesno") is not None for row in pair):
             known.append((pair, verdicts.pop()))
     if not known:
@@ -207,7 +207,7 @@ def _of_variants(pairs: Sequence[Pair]) -> Iterator[Difference | None]:
 def _against(name: str, variants: Iterable[tuple[Pair, Pair]], names: tuple[str, str]) -> Iterator[Difference | None]:
     """As ``measures.answers`` has it, a question and its variant drawn together."""
     right = [[row.get("right") for row in (*plain, *variant)] for plain, variant in variants]
-    known = [[float(value) for value in each] for each in right if None not in each]
+    known = [[float(value) for value in each if value is not None] for each in right if None not in each]
     plains, others = [(each[0], each[1]) for each in known], [(each[2], each[3]) for each in known]
     yield _of_values(f"{name}.{names[0]}", plains)
     yield _of_values(f"{name}.{names[1]}", others)

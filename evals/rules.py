@@ -62,9 +62,8 @@ def _of_another_run(spec: SetSpec, name: str, result: Result, rows: Sequence[Row
         shown = one_line(", ".join(map(str, arms))) or ABSENT
         found.append(_line(name, "about.arms", shown, ", ".join(ARMS), ", ".join(ARMS)))
     if type(result.get("questions")) is not int or result["questions"] != len(rows):
-        shown = str(result.get("questions", ABSENT))
-        wanted = f"rows의 수 {len(rows)}", f"{len(rows)}, the number of rows"
-        found.append(_line(name, "questions", one_line(shown), *wanted))
+        shown = one_line(str(result.get("questions", ABSENT)))
+        found.append(_line(name, "questions", shown, f"rows의 수 {len(rows)}", f"{len(rows)}, the number of rows"))
     return [*found, *_other_questions(spec, name, rows)]
 
 

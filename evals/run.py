@@ -256,6 +256,8 @@ def _shared_models() -> Models:
 
 def run_set(name: str, spec: SetSpec, *, results: Path | None, models: Models | None = None) -> Result:
     """Run a set of evals/gate.toml; its result is written to ``results``/NAME.json and .html when a folder is given."""
+    if results is not None:
+        results.mkdir(parents=True, exist_ok=True)
     options = Options(
         limit=spec.limit, seed=spec.seed, distractors=spec.distractors, credit=spec.credit,
         texts=spec.texts, own_questions=spec.gold is not None,
@@ -263,7 +265,6 @@ def run_set(name: str, spec: SetSpec, *, results: Path | None, models: Models | 
     dataset = read(spec.gold, spec.squad, spec.beir, spec.corpus, options)
     result = evaluate(dataset, models or _shared_models(), options) | {"dataset": name}
     if results is not None:
-        results.mkdir(parents=True, exist_ok=True)
         write(result, results / f"{name}.json", results / f"{name}.html")
     return result
 

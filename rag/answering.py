@@ -108,7 +108,7 @@ class ExtractiveAnswerer:
             None if answered else "not_in_documents",
             None if answered else next(iter(citations), None),
             confidence,
-            decline.threshold,
+            threshold=decline.threshold,
         )
 
 

@@ -181,8 +181,8 @@ class Answer:
     reason: Reason | None = None
     nearest: Citation | None = None
     confidence: float = 0.0  # 0..1
-    threshold: float = 0.0  # a lower confidence is declined
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    threshold: float = 0.0  # a lower confidence is declined
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as the command line and other programs see it."""

@@ -26,7 +26,7 @@ def first(arm: str, of: str) -> Callable[[list[Row]], float | None]:
 
     def share(rows: list[Row]) -> float | None:
         ranked = [row["ranks"][arm][of] for row in rows if arm in row["ranks"]]
-        return sum(rank == 1 for rank in ranked) / len(ranked)
+        return float(sum(rank == 1 for rank in ranked) / len(ranked))
 
     return share
 
@@ -49,7 +49,9 @@ def lost(rows: list[Row]) -> float | None:
 
 def verbatim(rows: list[Row]) -> float | None:
     """The share of quotes that stand in their document so."""
-    quotes = [c["verbatim"] for row in rows for c in [*row["citations"], *([row["nearest"]] if row["nearest"] else [])]]
+    quotes: list[bool] = [
+        c["verbatim"] for row in rows for c in [*row["citations"], *([row["nearest"]] if row["nearest"] else [])]
+    ]
     return sum(quotes) / len(quotes)
 
 
@@ -72,7 +74,7 @@ def table(english: bool) -> list[str]:
     for _, _, name, source in COLUMNS:
         rows = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))["rows"]
         chosen.append([row for row in rows if source is None or row["source"] == source])
-    heads = [column[1 if english else 0] for column in COLUMNS]
+    heads = [english_name if english else korean_name for korean_name, english_name, _, _ in COLUMNS]
     lines = ["| | " + " | ".join(heads) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     counts = [str(len(rows)) for rows in chosen]
     lines.append(f"| {'questions' if english else '질문'} | " + " | ".join(counts) + " |")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evals.compare import Comparison, ResultError, as_text, columns, compare, main, read_result, row_values, table
+from evals import measures
+from evals.compare import Comparison, ResultError, Value, as_text, columns, compare, main, read_result, table
+from evals.differences import Difference, label, row_values, value_at
 from evals.words import OUTCOMES
 
 Row = dict[str, Any]
@@ -43,15 +46,19 @@ def test_the_values_of_a_row() -> None:
     row = {"id": "1", "ranks": ranks, "em": 0, "f1": 0.5, "list_f1": None, "right": True}
     assert row_values(row) == {
         "dense.hit@1": 0, "dense.hit@5": 1, "dense.passage_hit@1": 0, "dense.passage_hit@5": 0,
-        "dense.mrr@10": 1 / 5, "dense.ndcg@10": 0.39,
+        "dense.mrr@10": 1 / 5, "dense.passage_mrr@10": 1 / 6, "dense.ndcg@10": 0.39,
         "bm25.hit@1": 0, "bm25.hit@5": 0, "bm25.passage_hit@1": 0, "bm25.passage_hit@5": 0, "bm25.mrr@10": 1 / 6,
+        "bm25.passage_mrr@10": 0,
         "em": 0, "f1": 0.5, "right": 1,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(("rank", "reciprocal"), [(1, 1), (2, 1 / 2), (10, 1 / 10), (11, 0), (50, 0), (None, 0)])
 def test_reciprocal_ranks_end_at_ten(rank: int | None, reciprocal: float) -> None:
-    assert row_values(make_row("1", rank=rank))["hybrid.mrr@10"] == reciprocal
+    values = row_values(
+        {"ranks": {"hybrid": {"document": rank, "passage": 3}, "full": {"document": 3, "passage": rank}}}
+    )
+    assert values["hybrid.mrr@10"] == values["full.passage_mrr@10"] == reciprocal
 
 
 def test_where_the_evidence_is_unknown_no_passage_counts() -> None:
@@ -89,6 +96,253 @@ def test_what_moves_alike_everywhere_is_clear(ranks: tuple[int, int], value: flo
     interval = [f"{value:+.3f}", f"[{value:+.3f}, {value:+.3f}]"]
     assert ["hybrid.mrr@10", "문서 역순위", *means, *interval, "20", "*"] in cells
     assert ["hybrid.hit@5", "문서 5위 안", "1.000", "1.000", "+0.000", "[+0.000, +0.000]", "20"] in cells
+
+
+def moved(before: list[Row], after: list[Row]) -> dict[str, Difference]:
+    return {each.measure: each for each in compare(make_result(*before), make_result(*after)).differences}
+
+
+def asked(id: str, answered: bool, *, answerable: bool = True, **values: Any) -> Row:
+    return {"id": id, "kind": "span", "answered": answered, "answerable": answerable, **values}
+
+
+def test_yes_and_no_weigh_alike() -> None:
+    """Three of yes and one of no: the one counts for half. Whichever row tells the expected verdict."""
+    verdicts = ["yes", "yes", "yes", "no"]
+    before = [{"id": str(n), "yesno": 1, "expected": {"yesno": verdict}} for n, verdict in enumerate(verdicts)]
+    after = [{"id": str(n), "yesno": int(n < 3), "expected": {}} for n in range(4)]
+    for a, b, value in ((before, after, -0.5), (after, before, 0.5)):
+        found = moved(a, b)["yesno"]
+        assert (found.before + found.after, found.value, found.n) == (1.5, value, 4)
+    unknown = [{**row, "expected": None} for row in before]
+    assert "yesno" not in moved(after, unknown)
+    assert "yesno" not in moved([{**row, "expected": {"yesno": "no"}} for row in before[:1]], before)
+
+
+def test_abstention_by_hand() -> None:
+    """Before, one of four is declined, rightly; after, three, of which two rightly."""
+    lacking = {"a": True, "b": True, "c": False, "d": False}
+    declined = {"a"}, {"a", "b", "c"}
+    before, after = ([asked(id, id not in of, answerable=not no) for id, no in lacking.items()] for of in declined)
+    found = moved(before, after)
+    shown = {name: (each.before, each.after, each.n) for name, each in found.items() if name.startswith("abstention")}
+    assert shown == {
+        "abstention.precision": (1, pytest.approx(2 / 3), 3),  # declined in either
+        "abstention.recall": (0.5, 1, 2),
+        "abstention.f1": (pytest.approx(2 / 3), 0.8, 4),
+    }
+    # Drawing a and b alone recall moves by 0 or by 1, and never otherwise than up.
+    assert (found["abstention.recall"].low, found["abstention.recall"].high) == (0, 1)
+
+
+def test_where_nothing_was_declined_precision_is_undefined_and_shown_so() -> None:
+    rows = [asked("a", True, answerable=False), asked("b", True)]
+    before, after = make_result(*rows), make_result(asked("a", False, answerable=False), rows[1])
+    before["answers"] = {"abstention": {"precision": None, "recall": {"value": 0.0}}}
+    after["answers"] = {"abstention": {"precision": {"value": 1.0}, "recall": {"value": 1.0}}}
+    comparison = compare(before, after)
+    assert figures(comparison)["abstention.recall"] == (0, 1, 1, 1)
+    assert comparison.values == (Value("abstention.precision", None, 1.0),)
+    assert all(not name.startswith("abstention") for name in moved([rows[1]], [rows[1]]))
+
+
+def test_the_area_under_the_curve_by_hand() -> None:
+    """The wrong one of two first: risks 1 and 1/2; last: 0 and 1/2."""
+    sides = (0.9, 0.5), (0.5, 0.9)
+    before, after = (
+        [asked("a", True, right=False, confidence=wrong), asked("b", True, right=True, confidence=right)]
+        for wrong, right in sides
+    )
+    found = moved(before, after)["abstention.aurc"]
+    assert (found.before, found.after, found.value, found.n) == (0.75, 0.25, -0.5, 2)
+    # Both drawn once, -1/2; one twice, 0: never more, and never less.
+    assert (found.low, found.high) == (-0.5, 0)
+    assert "abstention.aurc" not in moved(before, [{**row, "confidence": None} for row in after])
+
+
+def test_verbatim_is_a_share_of_quotes() -> None:
+    good, bad = {"verbatim": True}, {"verbatim": False}
+    before = [asked("a", True, citations=[good, bad, bad]), asked("b", False, nearest=good), asked("c", False)]
+    after = [asked("a", True, citations=[good]), asked("b", False, nearest=good), asked("c", False)]
+    found = moved(before, after)["verbatim"]
+    assert (found.before, found.after, found.value, found.n) == (0.5, 1, 0.5, 2)
+
+
+def test_follow_ups() -> None:
+    def rows(right: bool) -> list[Row]:
+        return [{"id": "a", "kind": "followup", "right": right}, {"id": "b", "kind": "span", "right": True}]
+
+    found = moved(rows(False), rows(True))["followup"]
+    assert (found.before, found.after, found.value, found.n) == (0, 1, 1, 1)
+
+
+def test_variants_against_the_plain_questions() -> None:
+    def rows(typed: bool, english: bool, plain: bool) -> list[Row]:
+        return [
+            {"id": "a", "right": plain, "language": "ko"},
+            {"id": "b", "right": True, "language": "ko"},
+            {"id": "a typed", "pair": "a", "typed": True, "right": typed, "language": "ko"},
+            {"id": "b typed", "pair": "b", "typed": True, "right": True, "language": "ko"},
+            {"id": "b english", "pair": "b", "right": english, "language": "en"},
+            {"id": "orphan", "pair": "gone", "typed": True, "right": True, "language": "en"},
+        ]
+
+    found = moved(rows(False, True, True), rows(True, False, True))
+    shown = {name: (d.before, d.after, d.n) for name, d in found.items() if name.startswith(("typing", "cross"))}
+    assert shown == {
+        "typing.clean": (1, 1, 2), "typing.typed": (0.5, 1, 2), "typing.ratio": (0.5, 1, 2),
+        "crosslingual.en.korean": (1, 1, 1), "crosslingual.en.value": (1, 0, 1), "crosslingual.en.ratio": (1, 0, 1),
+    }  # fmt: skip
+    found = moved(rows(True, True, False), rows(True, True, True))
+    assert (found["typing.ratio"].before, found["typing.ratio"].after) == (2, 1)  # two typed of one plain
+
+
+def test_groups() -> None:
+    def rows(right: bool, rank: int) -> list[Row]:
+        common: Row = {"language": "ko", "answerable": True}
+        return [
+            make_row("1", rank=rank, kind="span", source="one", right=right, **common),
+            make_row("2", rank=1, kind="list", source="two", right=True, **common),
+            make_row("3", rank=1, kind="list", source="two", right=False, **common | {"answerable": False}),
+        ]
+
+    found = moved(rows(False, 2), rows(True, 1))
+    shown = {name: (d.before, d.after, d.n) for name, d in found.items() if name.startswith(("kind", "lang", "source"))}
+    assert shown == {
+        "kind.span.right": (0, 1, 1), "kind.list.right": (1, 1, 1),  # of the answerable ones
+        "source.one.right": (0, 1, 1), "source.one.hybrid.hit@1": (0, 1, 1), "source.one.hybrid.mrr@10": (0.5, 1, 1),
+        "source.two.right": (1, 1, 1), "source.two.hybrid.hit@1": (1, 1, 2), "source.two.hybrid.mrr@10": (1, 1, 2),
+    }  # fmt: skip  # all are Korean: no group
+
+
+ARMS = ("dense", "bm25", "hybrid", "full")
+
+
+def whole_rows(seed: int) -> list[Row]:
+    """Rows with everything that a run writes, by chance."""
+    chance = random.Random(seed)
+    rows: list[Row] = []
+    for number in range(80):
+        kind = ("span", "yesno", "list", "followup", "unanswerable")[number % 5]
+        pair = str(number - 20) if 20 <= number < 40 and kind != "unanswerable" else None
+        answered, quote = chance.random() < 0.7, {"verbatim": chance.random() < 0.9, "evidence": chance.random() < 0.5}
+        ranks = {
+            arm: {"document": chance.randint(1, 12), "passage": chance.randint(1, 12), "ndcg@10": chance.random()}
+            for arm in ARMS
+        }
+        rows.append(
+            {
+                "id": str(number), "kind": kind, "language": "en" if pair and number < 30 else "ko",
+                "source": ("one", "two")[number % 2], "answerable": kind != "unanswerable", "pair": pair,
+                "typed": bool(pair) and number >= 30, "ranks": ranks if kind != "unanswerable" else {},
+                "answered": answered, "confidence": round(chance.random(), 1), "right": chance.random() < 0.6,
+                "citations": [quote] * answered, "nearest": None if answered else quote,
+                "em": chance.randint(0, 1), "f1": chance.random(), "citation_recall": chance.random(),
+                "citation_precision": chance.random() if answered else None,
+                "list_f1": chance.random() if kind == "list" else None,
+                "yesno": chance.randint(0, 1) if kind == "yesno" else None,
+                "expected": {"yesno": ("yes", "no")[number % 3 % 2]} if kind == "yesno" else {},
+            }
+        )  # fmt: skip
+    return rows
+
+
+def measured(rows: list[Row]) -> dict[str, Any]:
+    shown = {
+        "arms": measures.arms(rows, ARMS),
+        "answers": measures.answers(rows),
+        "groups": measures.groups(rows, ARMS),
+    }
+    return make_result(*rows) | shown
+
+
+def figure_names(found: Any, prefix: str = "") -> set[str]:
+    """The dotted names of all figures in it."""
+    if not isinstance(found, dict):
+        return set()
+    if "n" in found:
+        return {prefix}
+    return {name for key, value in found.items() for name in figure_names(value, f"{prefix}.{key}" if prefix else key)}
+
+
+def test_every_figure_of_a_result_is_compared() -> None:
+    """By the same names, and each result's own value is the figure it has in its file."""
+    rows = whole_rows(1), whole_rows(2)
+    for after in rows[1]:  # so that the measures of answered questions rest on the same ones in both
+        (before,) = [row for row in rows[0] if row["id"] == after["id"]]
+        after["citation_precision"] = None if before["citation_precision"] is None else 0.5
+    results = measured(rows[0]), measured(rows[1])
+    comparison = compare(*results)
+    found = {each.measure: each for each in comparison.differences}
+    assert comparison.values == ()
+    wanted = figure_names(results[0]["arms"]) | figure_names(results[0]["answers"])
+    wanted |= {f"kind.{kind}.right" for kind in results[0]["groups"]["kind"]}
+    wanted |= {
+        f"{key}.{name}.{measure}"
+        for key in ("language", "source")
+        for name in results[0]["groups"][key]
+        for measure in ("right", "hybrid.hit@1", "hybrid.mrr@10")
+    }
+    assert len(wanted) > 60
+    assert set(found) == wanted | {"right"}
+    for name in wanted:
+        first, _, rest = name.partition(".")
+        path = f"answers.{name}"
+        if first in ARMS:
+            path = f"arms.{name}"
+        elif first in ("kind", "language", "source"):
+            group, _, measure = rest.partition(".")
+            path = f"groups.{first}.{group}.{'answers' if measure == 'right' else 'arms'}.{measure}"
+        values = value_at(results[0], path), value_at(results[1], path)
+        assert (found[name].before, found[name].after) == pytest.approx(values, abs=6e-5), name
+        assert found[name].low <= found[name].value <= found[name].high
+        assert label(name), name
+    assert compare(*results) == comparison  # deterministic
+
+
+def test_the_same_rows_are_drawn_for_both_results() -> None:
+    """So a result against itself has no doubt at all, and one that is worse throughout next to none."""
+    result = measured(whole_rows(3))
+    for each in compare(result, result).differences:
+        assert (each.value, each.low, each.high) == (0, 0, 0), each.measure
+    there, back = (
+        compare(*results) for results in ((result, measured(whole_rows(4))), (measured(whole_rows(4)), result))
+    )
+    for a, b in zip(there.differences, back.differences, strict=True):
+        assert (a.value, a.low, a.high) == pytest.approx((-b.value, -b.high, -b.low), abs=1e-4), a.measure
+
+
+def test_the_difference_of_statistics() -> None:
+    half, whole = measures.ratio_statistic([1, 0], [1, 1]), measures.ratio_statistic([1, 1], [1, 1])
+    assert measures.difference(half, whole, 2, 7) == {"value": 0.5, "low": 0, "high": 1, "n": 7}
+    assert measures.difference(half, half, 2, 2) == {"value": 0, "low": 0, "high": 0, "n": 2}
+    undefined = measures.ratio_statistic([0, 0], [0, 0])
+    assert measures.difference(half, undefined, 2, 2) is None
+    assert measures.difference(undefined, half, 2, 2) is None
+    assert measures.difference(half, half, 0, 0) is None
+
+
+def test_times_and_memory_are_shown_without_an_interval() -> None:
+    before, after = make_result(make_row("a", rank=1)), make_result(make_row("a", rank=1))
+    before |= {"latency_ms": {"p50": 60.54, "p95": 176.0}, "peak_memory_mb": 1520.0}
+    after |= {"latency_ms": {"p50": 50.5, "p95": None}, "peak_memory_mb": True}
+    comparison = compare(before, after)
+    assert comparison.values == (
+        Value("latency_ms.p50", 60.54, 50.5), Value("latency_ms.p95", 176.0, None), Value("peak_memory_mb", 1520.0, None),
+    )  # fmt: skip
+    cells = [re.split(r"\s{2,}", line) for line in as_text(comparison).splitlines()]
+    assert ["latency_ms.p50", "시간 ms, 중앙값", "60.54", "→", "50.5"] in cells
+    assert ["latency_ms.p95", "시간 ms, 95%", "176", "→", "-"] in cells
+    assert comparison.to_dict()["values"][0] == {"measure": "latency_ms.p50", "before": 60.54, "after": 50.5}
+    assert "파일마다" not in as_text(compare(make_result(make_row("a")), make_result(make_row("a"))))
+
+
+def test_figures_that_rows_do_not_tell_of_are_shown_as_the_files_have_them() -> None:
+    """Without texts an expected verdict may be unknown; a damaged figure is none."""
+    results = [make_result({"id": "a", "yesno": 1}) for _ in range(2)]
+    for result, value in zip(results, (0.5, 0.75), strict=True):
+        result["answers"] = {"yesno": {"value": value}, "em": "?", "crosslingual": {"en": {"ratio": {"value": value}}}}
+    assert compare(*results).values == (Value("yesno", 0.5, 0.75), Value("crosslingual.en.ratio", 0.5, 0.75))
 
 
 def test_a_measure_rests_on_the_questions_that_have_it_in_both() -> None:
@@ -274,6 +528,15 @@ def bad_row(**values: Any) -> bytes:
         (bad_row(question=["?"]), "question of row 2"),
         (bad_row(citations=["?"]), "citations of row 2"),
         (bad_row(nearest="?"), "nearest of row 2"),
+        (bad_row(kind=["span"]), "kind of row 2"),
+        (bad_row(language=1), "language of row 2"),
+        (bad_row(pair=1), "pair of row 2"),
+        (bad_row(answered="yes"), "answered of row 2"),
+        (bad_row(answerable=1), "answerable of row 2"),
+        (bad_row(confidence=True), "confidence of row 2"),
+        (bad_row(confidence=float("inf")), "confidence of row 2"),
+        (bad_row(expected=["yes"]), "expected of row 2"),
+        (bad_row(expected={"yesno": ["yes"]}), "expected of row 2"),
     ],
 )
 def test_files_that_are_no_results(
@@ -294,7 +557,27 @@ def test_a_folder_is_no_result(tmp_path: Path) -> None:
 
 
 def test_values_may_be_null(tmp_path: Path) -> None:
-    names = ("question", "ranks", "citations", "nearest", "source", "outcome", "right", "em", "f1", "yesno")
+    names = (
+        "question",
+        "ranks",
+        "citations",
+        "nearest",
+        "source",
+        "outcome",
+        "right",
+        "em",
+        "f1",
+        "yesno",
+        "kind",
+        "pair",
+        "language",
+        "answered",
+        "answerable",
+        "typed",
+        "confidence",
+        "expected",
+        "evidence_known",
+    )
     result = make_result({"id": "1", **dict.fromkeys(names)})
     assert read_result(write(tmp_path / "a.json", result)) == result
     assert compare(result, result).differences == ()

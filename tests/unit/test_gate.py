@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from evals.datasets import DatasetError
-from evals.gate import GATE, ROOT, Gate, GateError, SetSpec, failures, load, main, value_at
+from evals.datasets import DatasetError, sampled
+from evals.differences import value_at
+from evals.gate import GATE, ROOT, Gate, GateError, SetSpec, load, main
+from evals.readers import read_gold
+from evals.rules import failures
 
 Row = dict[str, Any]
 Result = dict[str, Any]
@@ -20,9 +23,12 @@ GOOD = {"quote": "글", "verbatim": True}
 BAD = {"quote": "글", "verbatim": False}
 
 
+ARMS = ["dense", "bm25", "hybrid", "full"]
+
+
 def make_row(number: int, dense: int | None = 1, bm25: int | None = 1, hybrid: int | None = 1, **values: Any) -> Row:
     """A row with the rank of its document in each arm."""
-    ranks = {"dense": dense, "bm25": bm25, "hybrid": hybrid}
+    ranks = {"dense": dense, "bm25": bm25, "hybrid": hybrid, "full": None}
     return {"id": f"n-{number}", "ranks": {arm: {"document": rank} for arm, rank in ranks.items()}, **values}
 
 
@@ -32,7 +38,14 @@ def make_result(rows: Sequence[Row] = (), **figures: float | None) -> Result:
         name: None if value is None else {"value": value, "low": 0, "high": 1, "n": 9}
         for name, value in figures.items()
     }
-    return {"dataset": "news", "arms": {}, "answers": answers or None, "rows": list(rows) or [make_row(1)]}
+    kept = list(rows) or [make_row(1)]
+    about = {"limit": None, "distractors": None, "seed": 1, "arms": ARMS, "documents": 9}
+    return {
+        "dataset": "news", "questions": len(kept), "about": about, "arms": {}, "answers": answers or None, "rows": kept,
+    }  # fmt: skip
+
+
+NEWS = Gate({"news": SetSpec()})  # nothing but what is asked of every result
 
 
 def floor(measure: str, value: float) -> Gate:
@@ -41,6 +54,12 @@ def floor(measure: str, value: float) -> Gate:
 
 def ceiling(measure: str, value: float) -> Gate:
     return Gate({"news": SetSpec()}, ceilings={"news": {measure: value}})
+
+
+def write_gold(path: Path, *ids: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps({"id": id, "question": "뭐야?"}) + "\n" for id in ids), "utf-8")
+    return path
 
 
 def write_gate(folder: Path, text: str) -> Path:
@@ -113,14 +132,14 @@ def test_bounds_hold_for_their_own_set() -> None:
 
 
 def test_every_failure_has_its_line() -> None:
-    gate = Gate({}, {"news": {"answers.f1": 0.5, "answers.em": 0.5}}, {"news": {"answers.aurc": 0.1}})
+    gate = Gate({"news": SetSpec()}, {"news": {"answers.f1": 0.5, "answers.em": 0.5}}, {"news": {"answers.aurc": 0.1}})
     found = failures(gate, "news", make_result([make_row(1, citations=[BAD])], f1=0.4, em=0.6, aurc=0.2))
     assert [line.split(": ")[1] for line in found[:2]] == ["answers.f1", "answers.aurc"]
     assert len(found) == 3
 
 
 def test_a_result_without_rows_does_not_pass() -> None:
-    assert failures(Gate(), "news", {"dataset": "news", "rows": []}) == [
+    assert failures(NEWS, "news", make_result() | {"questions": 0, "rows": []}) == [
         "news: rows: 0 (기준 1 이상 / wanted at least 1)"
     ]
 
@@ -143,19 +162,19 @@ def test_a_result_without_rows_does_not_pass() -> None:
 )
 def test_quotes_are_verbatim(values: Row, passes: bool) -> None:
     rows = [make_row(1, citations=[GOOD]), make_row(2, **values)]
-    found = failures(Gate(), "news", make_result(rows, verbatim=1.0))
+    found = failures(NEWS, "news", make_result(rows, verbatim=1.0))
     said = "news: 원문과 다른 인용이 있는 질문 / questions with a quote not verbatim: 1 (n-2) (기준 0 / wanted 0)"
     assert found == ([] if passes else [said])
 
 
 def test_only_the_first_questions_are_named() -> None:
-    (line,) = failures(Gate(), "news", make_result([make_row(number, citations=[BAD]) for number in range(1, 6)]))
+    (line,) = failures(NEWS, "news", make_result([make_row(number, citations=[BAD]) for number in range(1, 6)]))
     assert "5 (n-1, n-2, n-3, …)" in line
 
 
 @pytest.mark.parametrize(("value", "passes"), [(1.0, True), (None, True), (0.999, False)])
 def test_the_verbatim_figure_is_one(value: float | None, passes: bool) -> None:
-    found = failures(Gate(), "news", make_result(verbatim=value))
+    found = failures(NEWS, "news", make_result(verbatim=value))
     assert found == ([] if passes else ["news: answers.verbatim: 0.999 (기준 1 / wanted 1)"])
 
 
@@ -164,7 +183,7 @@ def test_the_verbatim_figure_is_one(value: float | None, passes: bool) -> None:
 
 def test_fusion_that_loses_everywhere_fails() -> None:
     """All documents fall from first to second: 1/2 - 1 in each resample, so in both ends of the interval."""
-    (line,) = failures(Gate(), "news", make_result([make_row(number, 1, 3, 2) for number in range(10)]))
+    (line,) = failures(NEWS, "news", make_result([make_row(number, 1, 3, 2) for number in range(10)]))
     assert line == (
         "news: mrr@10 hybrid - dense: -0.5000 [-0.5000, -0.5000] (기준 하한 -0.01 이상 / wanted a lower bound of at least -0.01)"
     )
@@ -172,7 +191,7 @@ def test_fusion_that_loses_everywhere_fails() -> None:
 
 def test_fusion_is_held_against_the_better_arm() -> None:
     """dense .5, BM25 1 and hybrid .5: as good as dense is not enough."""
-    (line,) = failures(Gate(), "news", make_result([make_row(number, 2, 1, 2) for number in range(10)]))
+    (line,) = failures(NEWS, "news", make_result([make_row(number, 2, 1, 2) for number in range(10)]))
     assert "hybrid - bm25: -0.5000" in line
 
 
@@ -186,7 +205,7 @@ def test_fusion_is_held_against_the_better_arm() -> None:
     ],
 )
 def test_fusion_that_does_no_harm_passes(ranks: tuple[int | None, int | None, int | None]) -> None:
-    assert failures(Gate(), "news", make_result([make_row(number, *ranks) for number in range(10)])) == []
+    assert failures(NEWS, "news", make_result([make_row(number, *ranks) for number in range(10)])) == []
 
 
 @pytest.mark.parametrize(("lost", "passes"), [(20, True), (40, False)])
@@ -196,7 +215,7 @@ def test_fusion_may_lose_a_hundredth(lost: int, passes: bool) -> None:
     That all do is certain when all 40 lose; when half do, less than one resample in a million comes to it.
     """
     rows = [make_row(number, 9, None, 10 if number < lost else 9) for number in range(40)]
-    found = failures(Gate(), "news", make_result(rows))
+    found = failures(NEWS, "news", make_result(rows))
     assert [line.split(": ")[2] for line in found] == (
         [] if passes else ["-0.0111 [-0.0111, -0.0111] (기준 하한 -0.01 이상 / wanted a lower bound of at least -0.01)"]
     )
@@ -204,7 +223,7 @@ def test_fusion_may_lose_a_hundredth(lost: int, passes: bool) -> None:
 
 def test_a_loss_that_could_be_chance_fails_too_when_it_could_be_large() -> None:
     """One of two questions lost, one gained: 0 on average, but a quarter of all resamples holds the lost one alone."""
-    (line,) = failures(Gate(), "news", make_result([make_row(1, 1, None, None), make_row(2, None, None, 1)]))
+    (line,) = failures(NEWS, "news", make_result([make_row(1, 1, None, None), make_row(2, None, None, 1)]))
     assert "hybrid - dense: +0.0000 [-1.0000, +1.0000]" in line
 
 
@@ -220,25 +239,132 @@ def sources(**counts: int) -> list[Row]:
 @pytest.mark.parametrize(("count", "passes"), [(49, True), (50, False)])
 def test_a_source_is_judged_by_itself_from_fifty_questions_on(count: int, passes: bool) -> None:
     """Over all, the loss of the smaller source is outweighed: (500 - 50) x .5 gained."""
-    found = failures(Gate(), "mrc", make_result(sources(good=500, bad=count)))
+    found = failures(NEWS, "news", make_result(sources(good=500, bad=count)))
     assert [line.split(": ")[1] for line in found] == ([] if passes else ["mrr@10 hybrid - dense (bad)"])
 
 
 def test_all_questions_are_judged_also_where_no_source_is() -> None:
-    found = failures(
-        Gate(), "mrc", make_result([*sources(good=49), *(make_row(1000 + n, 1, 1, 2) for n in range(100))])
-    )
+    found = failures(NEWS, "news", make_result([*sources(good=49), *(make_row(1000 + n, 1, 1, 2) for n in range(100))]))
     assert [line.split(": ")[1] for line in found] == ["mrr@10 hybrid - dense"]
 
 
-def test_arms_that_were_not_run_are_not_judged() -> None:
-    full = {"document": 1}
-    assert failures(Gate(), "news", make_result([{"id": "1", "ranks": {"full": full}}, {"id": "2", "ranks": {}}])) == []
-    assert failures(Gate(), "news", make_result([{"id": "1", "ranks": {"hybrid": {"document": None}}}])) == []
-    assert failures(Gate(), "news", make_result([{"id": "1", "ranks": None}])) == []
-    single = {"id": "1", "ranks": {"hybrid": {"document": 2}, "bm25": {"document": 1}}}
-    assert "hybrid - bm25" in failures(Gate(), "news", make_result([single]))[0]
-    assert failures(Gate(), "news", make_result([single, make_row(2)])) == []  # only the second has all three
+def test_where_there_is_one_document_passages_are_judged() -> None:
+    """Its document is always the first one found, whatever fusion does to the passages."""
+
+    def row(number: int, dense: int | None, hybrid: int | None, **values: Any) -> Row:
+        passages = {"dense": dense, "bm25": None, "hybrid": hybrid, "full": None}
+        return {"id": str(number), "ranks": {a: {"document": 1, "passage": p} for a, p in passages.items()}, **values}
+
+    result = make_result([row(number, 1, 2) for number in range(10)])
+    assert failures(NEWS, "news", result) == []
+    result["about"]["documents"] = 1
+    (line,) = failures(NEWS, "news", result)
+    assert line.startswith("news: passage_mrr@10 hybrid - dense: -0.5000 [-0.5000, -0.5000] ")
+    # beyond ten, and where the evidence is unknown, a passage counts for nothing
+    result["rows"] = [row(number, 11, 12) for number in range(9)] + [row(9, 1, 2, evidence_known=False)]
+    assert failures(NEWS, "news", result) == []
+    result["rows"] = [row(number, 10, 11) for number in range(10)]
+    (line,) = failures(NEWS, "news", result)
+    assert "passage_mrr@10 hybrid - dense: -0.1000" in line
+
+
+NOT_JUDGED = (
+    "news: mrr@10 hybrid: 없음 / none (기준 hybrid, dense, bm25의 순위 / wanted ranks by hybrid, dense and bm25)"
+)
+
+
+@pytest.mark.parametrize("lacking", ARMS)
+def test_a_question_that_an_arm_does_not_rank_fails(lacking: str) -> None:
+    rows = [make_row(1), make_row(2), {"id": "declined", "ranks": {}, "document": None}]
+    assert failures(NEWS, "news", make_result(rows)) == []
+    del rows[1]["ranks"][lacking]
+    said = "news: 순위가 빠진 질문 / questions that an arm does not rank: 1 (n-2) (기준 0 / wanted 0)"
+    assert failures(NEWS, "news", make_result(rows)) == [said]
+    del rows[0]["ranks"][lacking]
+    found = failures(NEWS, "news", make_result(rows))
+    assert "2 (n-1, n-2)" in found[0]
+    assert found[1:] == ([] if lacking == "full" else [NOT_JUDGED])
+
+
+@pytest.mark.parametrize("ranks", [None, {}])
+def test_a_question_with_a_document_and_without_ranks_fails(ranks: object) -> None:
+    found = failures(NEWS, "news", make_result([make_row(1), {"id": "2", "ranks": ranks, "document": "d"}]))
+    assert found == ["news: 순위가 빠진 질문 / questions that an arm does not rank: 1 (2) (기준 0 / wanted 0)"]
+    assert failures(NEWS, "news", make_result([{"id": "2", "ranks": ranks}])) == [NOT_JUDGED]
+
+
+# Whether the result is of the set
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [("limit", None, 20), ("limit", 5, 20), ("distractors", 100, 200), ("distractors", 200.0, 200), ("seed", 2, 1),
+     ("seed", True, 1), ("limit", 20, None), ("distractors", 0, None)],
+)  # fmt: skip
+def test_a_result_asked_otherwise_fails(key: str, value: object, wanted: int | None) -> None:
+    gate = Gate({"news": SetSpec(**{key: wanted})})  # type: ignore[arg-type]
+    result = make_result()
+    result["about"][key] = wanted
+    assert failures(gate, "news", result) == []
+    result["about"][key] = value
+    shown = ["null" if each is None else str(each) for each in (value, wanted)]
+    assert failures(gate, "news", result) == [
+        f"news: about.{key}: {shown[0]} (기준 {shown[1]} / wanted {shown[1]})",
+    ]
+    del result["about"][key]
+    (line,) = failures(gate, "news", result)
+    assert line.startswith(f"news: about.{key}: 없음 / none ")
+
+
+@pytest.mark.parametrize("about", [None, [], {}])
+def test_a_result_that_does_not_say_how_it_was_asked_fails(about: object) -> None:
+    found = failures(NEWS, "news", make_result() | {"about": about})
+    assert [line.split(": ")[1] for line in found] == ["about.limit", "about.distractors", "about.seed", "about.arms"]
+
+
+@pytest.mark.parametrize("arms", [["dense", "bm25", "hybrid"], ["full"], [], None, "dense,bm25,hybrid,full", [1, []]])
+def test_a_result_that_was_not_asked_in_all_arms_fails(arms: object) -> None:
+    result = make_result()
+    result["about"]["arms"] = arms
+    (line,) = failures(NEWS, "news", result)
+    assert line.startswith("news: about.arms: ")
+    assert line.endswith("(기준 dense, bm25, hybrid, full / wanted dense, bm25, hybrid, full)")
+
+
+@pytest.mark.parametrize("questions", [2, 0, None, "1", True])
+def test_a_result_that_has_lost_rows_fails(questions: object) -> None:
+    found = failures(NEWS, "news", make_result() | {"questions": questions})
+    assert found == [f"news: questions: {questions} (기준 rows의 수 1 / wanted 1, the number of rows)"]
+
+
+def test_the_questions_are_those_of_the_gold_file(tmp_path: Path) -> None:
+    gate = Gate({"news": SetSpec(gold=write_gold(tmp_path / "a.jsonl", "n-1", "n-2"))})
+    assert failures(gate, "news", make_result([make_row(2), make_row(1)])) == []
+    missing = "news: a.jsonl에 있으나 결과에 없는 질문 / questions missing: 1 (n-2) (기준 0 / wanted 0)"
+    other = "news: a.jsonl에 없는 질문 / questions of another set: 1 (n-3) (기준 0 / wanted 0)"
+    assert failures(gate, "news", make_result([make_row(1)])) == [missing]
+    assert failures(gate, "news", make_result([make_row(1), make_row(2), make_row(3)])) == [other]
+    assert failures(gate, "news", make_result([make_row(1), make_row(3)])) == [missing, other]
+
+
+def test_of_a_limited_set_the_questions_drawn_are_wanted(tmp_path: Path) -> None:
+    ids = [f"n-{number}" for number in range(1, 21)]
+    gold = write_gold(tmp_path / "a.jsonl", *ids)
+    drawn = sampled(read_gold(gold), 5, 3).questions
+    gate = Gate({"news": SetSpec(gold=gold, limit=5, seed=3)})
+    result = make_result([make_row(int(question.id[2:])) for question in drawn])
+    result["about"] |= {"limit": 5, "seed": 3}
+    assert failures(gate, "news", result) == []
+    result["rows"] = [make_row(number) for number in range(1, 6)]  # as many, but not those
+    assert [line.split(": ")[1].split(" / ")[1] for line in failures(gate, "news", result)] == [
+        "questions missing", "questions of another set",
+    ]  # fmt: skip
+
+
+def test_a_gold_file_that_cannot_be_read_fails(tmp_path: Path) -> None:
+    (line,) = failures(Gate({"news": SetSpec(gold=tmp_path / "none.jsonl")}), "news", make_result())
+    assert line.startswith("news: ")
+    assert "none.jsonl" in line
 
 
 # The description
@@ -348,7 +474,7 @@ def test_descriptions_that_cannot_be_read(content: bytes | None, tmp_path: Path)
 # The command
 
 
-GATE_OF_NEWS = '[sets.news]\ngold = "a.jsonl"\n[floors.news]\n"answers.f1" = 0.5\n'
+GATE_OF_NEWS = '[sets.news]\nsquad = "a.jsonl"\n[floors.news]\n"answers.f1" = 0.5\n'
 
 
 def test_finished_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -402,8 +528,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Runs the gate over three sets, of which the files named are there."""
     monkeypatch.setenv("GEUNGEO_DATA", str(tmp_path / "data"))
     for name in ("a.jsonl", "data/b.jsonl"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
+        write_gold(tmp_path / name, "n-1")
     sets = {
         "a": (f"{tmp_path}/a.jsonl", "short"),
         "b": ("$GEUNGEO_DATA/b.jsonl", "short"),
@@ -443,6 +568,28 @@ def test_one_set_that_fails_fails_all(run: Callable[..., int], capsys: pytest.Ca
 def test_a_set_that_cannot_be_run_fails(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(Runs(a=DatasetError("a.jsonl:3: 깨졌습니다 / damaged"), b=0.6)) == 1
     assert capsys.readouterr().out.splitlines() == ["a: a.jsonl:3: 깨졌습니다 / damaged", "b: 통과 / passed"]
+
+
+def test_a_folder_that_cannot_be_written_fails_in_one_line(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = NotADirectoryError(20, "Not a directory", "/dev/null/x")
+    runs = Runs(a=error, b=0.6)
+    assert run(runs, "--results", "/dev/null/x") == 1
+    said = "a: /dev/null/x: 읽거나 쓸 수 없습니다 / cannot be read or written (Not a directory)"
+    assert capsys.readouterr().out.splitlines() == [said, "b: 통과 / passed"]
+    assert [name for name, _, _ in runs.asked] == ["a", "b"]
+    assert run(Runs(a=0.5, b=OSError("no\nspace"))) == 1
+    passed, failed = capsys.readouterr().out.splitlines()
+    assert (passed, failed.startswith("b: no")) == ("a: 통과 / passed", True)
+
+
+def test_what_a_run_gives_is_judged_as_any_result(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_gold(tmp_path / "a.jsonl", "n-1", "n-2")
+    assert run(Runs(a=0.5, b=0.6)) == 1
+    assert "questions missing: 1 (n-2)" in capsys.readouterr().out.splitlines()[0]
 
 
 def test_a_set_without_its_data_is_left_out(
