@@ -40,7 +40,7 @@ def test_hit_and_citation() -> None:
 
 
 def test_an_answer() -> None:
-    answer = Answer("뭐?", True, "배가 왔다.", (CITATION,), (HIT,), None, None, 0.98765, {"embed": 1.23456})
+    answer = Answer("뭐?", True, "배가 왔다.", (CITATION,), (HIT,), None, None, 0.98765, {"embed": 1.23456}, 0.256)
     assert answer.to_dict() == {
         "question": "뭐?",
         "answered": True,
@@ -49,6 +49,7 @@ def test_an_answer() -> None:
         "reason": None,
         "nearest": None,
         "confidence": 0.9877,
+        "threshold": 0.256,
         "timings_ms": {"embed": 1.235},
     }
 
