@@ -100,7 +100,7 @@ def test_ask(run: Run) -> None:
     assert (result.status, result.err) == (0, "")
     answer = result.json
     assert set(answer) == {
-        "question", "answered", "answer", "citations", "reason", "nearest", "confidence", "timings_ms"
+        "question", "answered", "answer", "citations", "reason", "nearest", "confidence", "threshold", "timings_ms"
     }  # fmt: skip
     assert {key: answer[key] for key in ("question", "answered", "answer", "reason", "nearest")} == {
         "question": "하늘은 파랗다?",
@@ -150,12 +150,13 @@ def test_search(run: Run) -> None:
     assert (result.status, result.err) == (0, "")
     sea = hashlib.sha256(SEA.encode()).hexdigest()[:16]
     (hit,) = result.json["hits"]
-    # One of two words, "바다는" but not "깊다." with its stop: 1/2. Both morphemes, once each in a passage of average
-    # length: a BM25 of 1 / (1 + 1.5) of the most there can be, and words count .15.
-    assert hit.pop("score") == pytest.approx(0.5 + 0.15 * 0.4)
+    # One of two words, "바다는" but not "깊다." with its stop: 1/2. Both morphemes, equally rare, in a passage of average length;
+    # one of them stands in the title too: a BM25 of 2 / (2 + .9) and 1 / (1 + .9) of the most there can be, and words count .12.
+    score = 0.5 + 0.12 * (2 / 2.9 + 1 / 1.9) / 2
+    assert hit.pop("score") == pytest.approx(score)
     assert hit == {"document": sea, "start": 0, "end": 7, "text": SEA, "ranks": {"dense": 1, "lexical": 1}}
     assert len(run("search", "바다는 깊다", "-k", "10", "--json").json["hits"]) == 2
-    assert run("search", "바다는 깊다", "-k", "1").out == f"1. {sea} [0:7] 0.560\n{SEA}\n"
+    assert run("search", "바다는 깊다", "-k", "1").out == f"1. {sea} [0:7] {score:.3f}\n{SEA}\n"
 
 
 def test_add(run: Run) -> None:
