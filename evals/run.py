@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -32,8 +31,8 @@ from tqdm import tqdm
 from evals import datasets, measures, readers
 from evals.asking import ARMS, add_gain, ask, judged, rankings, ranks, row_of, shown_order, without_texts
 from evals.cache import CachedEmbedder
+from evals.corpus import check, collect, fill, resolve
 from evals.datasets import Dataset, DatasetError, Question
-from evals.library import check, collect, fill, resolve
 from rag import Assistant, GeungeoError, Passage, Progress, Settings
 from rag.morphology import Morphology
 from rag.retrieval import HybridRetriever
@@ -109,7 +108,10 @@ def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:
                     ranked[arm][question.id] = found[arm]
         if "full" in options.arms:
             _ask_all(assistant, questions, models, rows, ranked["full"])
-        about = _about(models, options) | {"documents": len(assistant.documents()), "passages": len(store.keys())}
+        about = _about(models, settings, options) | {
+            "documents": len(assistant.documents()),
+            "passages": len(store.keys()),
+        }
     by_id = {question.id: question for question in questions}
     for arm, of in ranked.items():
         for id, ranking in of.items():
@@ -173,14 +175,16 @@ def _peak_memory_mb() -> float:
     with suppress(OSError, IndexError):  # IndexError: a system that has the file and does not say
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1_000
+    import resource  # Windows has none
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1_000_000 if sys.platform == "darwin" else 1_000)
 
 
-def _about(models: Models, options: Options) -> Result:
+def _about(models: Models, settings: Settings, options: Options) -> Result:
     return {
         "model": models.embedder.name,
-        "settings": asdict(models.settings),
+        "settings": asdict(settings),
         "commit": _commit(),
         "version": version("geungeo"),
         "date": date.today().isoformat(),
@@ -272,7 +276,7 @@ def run_set(name: str, spec: SetSpec, *, results: Path | None, models: Models | 
 def write(result: Result, as_json: Path | None, as_html: Path | None) -> None:
     """Write the result as JSON, and as a page to be read."""
     if as_json is not None:
-        as_json.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        as_json.write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")) + "\n", "utf-8")
     if as_html is not None:
         from evals import report
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from evals.corpus import collect
 from evals.datasets import Dataset, sampled
-from evals.library import collect
 from evals.readers import read_gold, read_squad
 from evals.run import Models, Options, evaluate
 from rag import Settings

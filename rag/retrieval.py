@@ -60,7 +60,9 @@ class HybridRetriever:
         asked of it.
         """
         watch = Stopwatch()
-        query = self._read(question, context, watch)
+        return self._find(self._read(question, context, watch), k, watch)
+
+    def _find(self, query: _Query, k: int, watch: Stopwatch) -> Found:
         candidates = max(CANDIDATES, 3 * k)
         with self.indexes.lock:
             self.indexes.refresh()
@@ -81,12 +83,13 @@ class HybridRetriever:
 
         For measuring: all three are given the same question and context.
         """
-        query = self._read(question, context, Stopwatch())
+        watch = Stopwatch()
+        query = self._read(question, context, watch)
         with self.indexes.lock:
             self.indexes.refresh()
             arms = self._search_arms(query, k)
         alone = {arm: [p.passage for p in self._store.passages(keys.tolist())] for arm, keys in arms.items()}
-        fused = [hit.passage for hit in self.find(question, k, context=context).hits]
+        fused = [hit.passage for hit in self._find(query, k, watch).hits]
         return {"dense": alone["dense"], "bm25": alone["lexical"], "hybrid": fused}
 
     def _read(self, question: str, context: str, watch: Stopwatch) -> _Query:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.corpus import collect
 from evals.datasets import (
     Dataset,
     DatasetError,
@@ -22,7 +23,6 @@ from evals.datasets import (
     sampled,
     thinned,
 )
-from evals.library import collect
 from rag.errors import UnreadableFileError
 
 SKY = "하늘은 파랗다. 바다도 파랗다."  # 파랗다 at [4:7] and [13:16]

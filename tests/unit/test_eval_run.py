@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from evals import library, run
+from evals import corpus, run
 from evals.cache import CachedEmbedder
+from evals.corpus import collect, fill, resolve
 from evals.datasets import Dataset, DatasetError, Place, Question
-from evals.library import collect, fill, resolve
 from evals.run import Models, Options, Result, evaluate
 from rag import Assistant, Settings
 from rag.answering import DeclineModel
@@ -370,7 +370,7 @@ def filled(assistant: Assistant, dataset: Dataset, folder: Path) -> str:
 
 
 def test_records_go_in_as_they_are(tmp_path: Path, open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "AT_ONCE", 2)
+    monkeypatch.setattr(corpus, "AT_ONCE", 2)
     assistant = open_library()
     odd = {"id": "a/b#c", "title": "이음\n제목", "text": '따옴표 "와" \\ 그리고 \u2028 줄\n끝'}
     dataset = Dataset("d", (), (*RECORDS, odd), (put(tmp_path / "더.txt", "더 있는 글"),))
