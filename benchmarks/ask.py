@@ -66,11 +66,12 @@ def fill(index: Path) -> None:
 def warm(index: Path, rounds: int) -> dict[str, object]:
     """Answers of a running assistant beside plain embeddings of the same questions, milliseconds."""
     from rag import Assistant
-    from rag.embedding import QUERY_PROMPT, load_bundled
+    from rag.sentence_models import load_plain
+    from rag.settings import QUERY_PROMPT
     from rag.weights import find_weights, open_weights
 
     assistant = Assistant.open(index)
-    plain = load_bundled(open_weights(find_weights()), full_table=True)
+    plain = load_plain(open_weights(find_weights()))
     answers: list[float] = []
     embeddings: list[float] = []
     stages: dict[str, list[float]] = {}

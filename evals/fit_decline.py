@@ -35,7 +35,7 @@ from evals.cache import CachedEmbedder
 from evals.readers import read_corpus, read_gold, read_squad
 from rag.answering import evidence
 from rag.assistant import PASSAGES_READ
-from rag.embedding import SentenceEmbedder
+from rag.embedding import open_embedder
 from rag.indexing import index_documents
 from rag.loaders import load_jsonl
 from rag.morphology import Morphology
@@ -55,7 +55,7 @@ class Bench:
     """Libraries over chosen documents, each document embedded once."""
 
     def __init__(self, folder: Path) -> None:
-        self.embedder = CachedEmbedder(SentenceEmbedder.open(Settings()))
+        self.embedder = CachedEmbedder(open_embedder(Settings()))
         self.morphology = Morphology()
         self.folder = folder
         self.documents: dict[str, NewDocument] = {}

@@ -64,14 +64,14 @@ class Models:
     """The embedding model and the analyser, loaded once for several runs."""
 
     def __init__(self, settings: Settings | None = None, cache: Path | None = None) -> None:
-        from rag.embedding import SentenceEmbedder  # seconds, which a mistake in a file need not wait for
+        from rag.embedding import open_embedder  # seconds, which a mistake in a file need not wait for
 
         self.settings = settings or Settings.from_environment()
         self.morphology = Morphology()
         self.morphology.load()
         prompts = (self.settings.query_prompt, self.settings.passage_prompt)
         variant = repr(prompts) if prompts != (None, None) else ""
-        self.embedder = CachedEmbedder(SentenceEmbedder.open(self.settings), cache, variant=variant)
+        self.embedder = CachedEmbedder(open_embedder(self.settings), cache, variant=variant)
 
 
 def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:

@@ -278,9 +278,9 @@ class Assistant:
         with ThreadPoolExecutor(1) as pool:
             morphology = pool.submit(_loaded_morphology, self._morphology)
             if self._embedder is None:
-                from rag.embedding import SentenceEmbedder
+                from rag.embedding import open_embedder
 
-                self._embedder = SentenceEmbedder.open(self.settings)
+                self._embedder = open_embedder(self.settings)
             from rag.answering import ExtractiveAnswerer
             from rag.retrieval import HybridRetriever
 

@@ -64,8 +64,7 @@ class HybridRetriever:
 
     def _find(self, query: _Query, k: int, watch: Stopwatch) -> Found:
         candidates = max(CANDIDATES, 3 * k)
-        with self.indexes.lock:
-            self.indexes.refresh()
+        with self.indexes.current():
             arms = self._search_arms(query, candidates)
             weights = self._weights(query)
             keys, scores = self._fuse(query, np.union1d(*arms.values()), sum(weights.values()))
@@ -85,8 +84,7 @@ class HybridRetriever:
         """
         watch = Stopwatch()
         query = self._read(question, context, watch)
-        with self.indexes.lock:
-            self.indexes.refresh()
+        with self.indexes.current():
             arms = self._search_arms(query, k)
         alone = {arm: [p.passage for p in self._store.passages(keys.tolist())] for arm, keys in arms.items()}
         fused = [hit.passage for hit in self._find(query, k, watch).hits]

@@ -50,6 +50,27 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         ALTER TABLE passage ADD COLUMN heading TEXT NOT NULL DEFAULT '';  -- morphemes parted by a space
         """,
     ),
+    (
+        "0003 what has changed since a generation can be told without reading all",
+        """
+        CREATE TABLE change (        -- a row a transaction: a derived index of a generation that stands here can be brought up to date
+            generation INTEGER PRIMARY KEY,
+            last_key INTEGER NOT NULL,     -- passages with greater keys came later
+            last_removal INTEGER NOT NULL  -- removals with greater numbers came later
+        );
+        CREATE TABLE removal (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            key INTEGER NOT NULL  -- of a passage that is gone
+        );
+        CREATE TRIGGER passage_removed AFTER DELETE ON passage
+            BEGIN INSERT INTO removal (key) VALUES (old.key) | END;
+        INSERT INTO change VALUES (
+            (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'),
+            coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'passage'), 0),
+            0
+        );
+        """,
+    ),
 )
 
 
@@ -79,6 +100,7 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 
 def _statements(script: str) -> list[str]:
-    # executescript() would commit first and so lose the transaction; no statement here holds a semicolon in a string.
+    # executescript() would commit first and so lose the transaction. No statement here holds a semicolon in a string; inside of a
+    # trigger one is written as a bar.
     without_comments = "\n".join(line.partition("--")[0] for line in script.splitlines())
-    return [statement for statement in without_comments.split(";") if statement.strip()]
+    return [statement.replace("|", ";") for statement in without_comments.split(";") if statement.strip()]

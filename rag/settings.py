@@ -9,6 +9,8 @@ from typing import Any
 from rag.errors import Language
 
 BUNDLED_MODEL = "multilingual-e5-small"
+QUERY_PROMPT = "query: "  # the prompts the E5 models were trained with (Wang et al. 2024)
+PASSAGE_PROMPT = "passage: "
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,14 @@ class NewDocument:
     passages: Sequence[IndexedPassage]
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Keys of passages that have come, rising, and that have gone, rising. What came and went meanwhile is among the latter."""
+
+    come: npt.NDArray[np.int64]
+    gone: npt.NDArray[np.int64]
+
+
 class Store:
     """The library file. Safe to use from several threads and, through SQLite's own locks, several processes."""
 
@@ -189,18 +197,28 @@ class Store:
 
     def keys(self) -> npt.NDArray[np.int64]:
         """The keys of all passages, rising, (n,) int64."""
-        return np.array([key for (key,) in self._all("SELECT key FROM passage ORDER BY key")], dtype=np.int64)
+        # The index of their documents holds the keys too, in a hundredth of the pages of the table.
+        rows = self._all("SELECT key FROM passage INDEXED BY passage_document")
+        return np.sort(np.array([key for (key,) in rows], dtype=np.int64))
+
+    def changes_since(self, generation: int) -> Changes | None:
+        """What has come and gone since ``generation``, or None if this library was never there."""
+        row = self._one("SELECT last_key, last_removal FROM change WHERE generation = ?", generation)
+        if row is None:
+            return None
+        come = self._all("SELECT key FROM passage WHERE key > ? ORDER BY key", row[0])
+        gone = self._all("SELECT key FROM removal WHERE number > ? ORDER BY key", row[1])
+        return Changes(*(np.array([key for (key,) in keys], np.int64) for keys in (come, gone)))
 
     def passages(self, keys: Sequence[int]) -> list[IndexedPassage]:
         """The passages of these keys, in this order; keys that are gone are left out."""
         rows: dict[int, IndexedPassage] = {}
         for at in range(0, len(keys), 500):  # SQLite allows a limited number of parameters
             some = [int(key) for key in keys[at : at + 500]]
-            marks = ",".join("?" * len(some))
             found = self._all(
                 f"""SELECT {_PASSAGE}, substr(text, start + 1, "end" - start)
                     FROM (SELECT passage.*, text FROM passage JOIN document ON passage.document = document.id
-                          WHERE key IN ({marks}))""",
+                          WHERE key IN ({_marks(some)}))""",
                 *some,
             )
             with _decoded(self.folder):
@@ -217,18 +235,26 @@ class Store:
         found: dict[int, bytes] = {}
         for at in range(0, len(keys), 500):
             some = [int(key) for key in keys[at : at + 500]]
-            found.update(
-                self._all(f"SELECT key, vector FROM passage WHERE key IN ({','.join('?' * len(some))})", *some)
-            )
+            found.update(self._all(f"SELECT key, vector FROM passage WHERE key IN ({_marks(some)})", *some))
         with _decoded(self.folder):
             return np.stack([np.frombuffer(found[int(key)], "<f4") for key in keys])
 
-    def morphemes(self) -> Iterator[tuple[int, list[str]]]:
-        """Key and morphemes of every passage, those of its document's title first, keys rising."""
-        for key, heading, sentences in self._all("SELECT key, heading, sentences FROM passage ORDER BY key"):
-            with _decoded(self.folder):
-                unpacked = [form for _, _, forms in json.loads(sentences) for form in forms.split()]
-            yield key, heading.split() + unpacked
+    def morphemes(self, keys: Sequence[int]) -> Iterator[list[str]]:
+        """The morphemes of the passages of these keys, in this order, those of their documents' titles first.
+
+        Raises:
+            KeyError: a key is not there.
+
+        """
+        for at in range(0, len(keys), 500):  # a few at a time: of a million passages they would take gigabytes
+            some = [int(key) for key in keys[at : at + 500]]
+            rows = self._all(f"SELECT key, heading, sentences FROM passage WHERE key IN ({_marks(some)})", *some)
+            found = {key: (heading, sentences) for key, heading, sentences in rows}
+            for key in some:
+                heading, sentences = found[key]
+                with _decoded(self.folder):
+                    unpacked = [form for _, _, forms in json.loads(sentences) for form in forms.split()]
+                yield heading.split() + unpacked
 
     # Writing
 
@@ -251,8 +277,7 @@ class Store:
 
     def _write_one(self, connection: sqlite3.Connection, item: NewDocument) -> None:
         document = item.document
-        connection.execute("DELETE FROM source WHERE collection = ? AND name = ?", (document.collection, document.name))
-        _drop_unsourced(connection)
+        _drop_source(connection, document.collection, document.name)
         other = connection.execute(
             "SELECT collection, name, sha256 FROM source JOIN document ON document = id WHERE id = ?", (document.id,)
         ).fetchone()
@@ -272,16 +297,16 @@ class Store:
     def link(self, collection: str, name: str, id: str) -> None:
         """Note that this source holds the document too; what it held before goes if nothing else holds it."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?)", (collection, name, id))
-            _drop_unsourced(connection)
+            held = self.source(collection, name)
+            if held is None or held[0] != id:
+                _drop_source(connection, collection, name)
+                connection.execute("INSERT INTO source VALUES (?, ?, ?)", (collection, name, id))
 
     def unlink(self, collection: str, names: Sequence[str]) -> None:
         """Forget sources; documents that came from nowhere else go with them."""
         with self._transaction() as connection:
-            connection.executemany(
-                "DELETE FROM source WHERE collection = ? AND name = ?", [(collection, n) for n in names]
-            )
-            _drop_unsourced(connection)
+            for name in names:
+                _drop_source(connection, collection, name)
 
     def remove(self, id: str) -> None:
         """Remove a document with all its sources.
@@ -307,6 +332,8 @@ class Store:
             if self.generation() != generation:
                 raise LibraryBusyError(path=self.folder)
             connection.execute("DELETE FROM passage")
+            connection.execute("DELETE FROM removal")  # all is new: no derived index can be brought up to date,
+            connection.execute("DELETE FROM change")  # and none need know what is gone
             for id, some in passages.items():
                 _insert_passages(connection, id, some)
             _set_model(connection, model)
@@ -360,10 +387,7 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
                 yield self._connection
-                self._connection.execute(
-                    """UPDATE meta SET value = CAST(value AS INTEGER) + 1 + (random() & 0xFFFFFFFFFF)
-                       WHERE key = 'generation'"""
-                )
+                _note_change(self._connection)
 
 
 def _sha256(data: bytes) -> str:
@@ -377,8 +401,32 @@ def _set_model(connection: sqlite3.Connection, model: tuple[str, int]) -> None:
     )
 
 
-def _drop_unsourced(connection: sqlite3.Connection) -> None:
-    connection.execute("DELETE FROM document WHERE id NOT IN (SELECT document FROM source)")
+def _drop_source(connection: sqlite3.Connection, collection: str, name: str) -> None:
+    """Forget a source, and the document that came from it if that came from nowhere else."""
+    of = "FROM source WHERE collection = ? AND name = ?"
+    row = connection.execute(f"SELECT document {of}", (collection, name)).fetchone()
+    connection.execute(f"DELETE {of}", (collection, name))
+    if row is not None:
+        connection.execute(
+            "DELETE FROM document WHERE id = ? AND NOT EXISTS (SELECT 1 FROM source WHERE document = id)", row
+        )
+
+
+def _note_change(connection: sqlite3.Connection) -> None:
+    """Raise the generation, and note what the last passage and the last removal were when it came."""
+    connection.execute(
+        """UPDATE meta SET value = CAST(value AS INTEGER) + 1 + (random() & 0xFFFFFFFFFF) WHERE key = 'generation'"""
+    )
+    connection.execute(
+        """INSERT INTO change VALUES (
+               (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'),
+               coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'passage'), 0),
+               coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'removal'), 0))"""
+    )
+
+
+def _marks(some: Sequence[object]) -> str:
+    return ",".join("?" * len(some))
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:

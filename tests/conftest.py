@@ -9,10 +9,9 @@ import pytest
 from hypothesis import settings
 
 from rag.morphology import Morphology
-from rag.settings import Settings
 
 if TYPE_CHECKING:
-    from rag.embedding import SentenceEmbedder
+    from rag.embedding import BundledEmbedder
 
 # The same examples in every run, and no time limit an example: machines are shared.
 settings.register_profile("geungeo", deadline=None, derandomize=True, max_examples=60)
@@ -28,11 +27,12 @@ def morphology() -> Morphology:
 
 
 @pytest.fixture(scope="session")
-def embedder() -> SentenceEmbedder:
+def embedder() -> BundledEmbedder:
     """The real bundled model; for tests marked ``model`` only."""
-    from rag.embedding import SentenceEmbedder
+    from rag.embedding import BundledEmbedder
+    from rag.weights import find_weights, open_weights
 
-    return SentenceEmbedder.open(Settings())
+    return BundledEmbedder(open_weights(find_weights()))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,32 +14,33 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 TIERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors"}),
+    frozenset({"types", "errors", "outliers"}),
     frozenset({"interfaces", "settings", "citations"}),
     frozenset({"weights", "morphology", "furniture", "schema"}),
-    frozenset({"loaders", "splitting", "embedding", "store", "dense", "lexical", "fakes"}),
-    frozenset({"indexes", "indexing", "conversation", "answering", "adding"}),
-    frozenset({"retrieval"}),
+    frozenset({"loaders", "splitting", "tokenizer", "encoder", "store", "dense", "lexical", "fakes"}),
+    frozenset({"indexes", "indexing", "conversation", "answering", "adding", "sentence_models"}),
+    frozenset({"retrieval", "embedding"}),
     frozenset({"assistant", "options"}),
     frozenset({"page", ""}),  # "" is ``rag`` itself, the public names
-    frozenset({"cli", "adapters", "app", "evals", "benchmarks"}),
+    frozenset({"cli", "adapters", "app", "evals", "benchmarks", "training"}),
     frozenset({"__main__"}),
 )
 TIER = {name: number for number, names in enumerate(TIERS) for name in names}
 
 OWNERS = {
-    "bm25s": {"lexical"},
     "faiss": {"dense"},
     "gradio": {"page"},
     "kiwipiepy": {"morphology"},
     "langchain_core": {"adapters"},
     "langchain_text_splitters": {"splitting"},
     "pydantic": {"adapters"},
-    "sentence_transformers": {"embedding"},
+    "onnx": {"encoder"},
+    "onnxruntime": {"encoder"},
+    "sentence_transformers": {"sentence_models", "embedding"},  # embedding for the type only
     "starlette": {"page"},
-    "tokenizers": {"embedding"},
-    "torch": {"embedding"},
-    "transformers": {"embedding"},
+    "tokenizers": {"tokenizer", "sentence_models"},
+    "torch": {"sentence_models"},
+    "transformers": {"sentence_models"},
 }
 EVERYWHERE = {"numpy"}
 

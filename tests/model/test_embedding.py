@@ -4,48 +4,34 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
-from huggingface_hub import constants
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-from tokenizers import Tokenizer, models, pre_tokenizers
 
-from rag.embedding import MAX_TOKENS, BundledEncoder, SentenceEmbedder, load_bundled
-from rag.errors import ModelError
+from rag import embedding
+from rag.embedding import BundledEmbedder, open_embedder, usable_cores
 from rag.indexing import index_documents
 from rag.interfaces import Vectors
 from rag.morphology import Morphology
 from rag.settings import Settings
 from rag.types import Document, IndexedPassage
-from rag.weights import find_weights, open_weights
 
 pytestmark = pytest.mark.model
 
 FERRY = "나루에 새 다리가 놓인다. 😀 공사비는 구십억 원이다."
 
 
-def passage(embedder: SentenceEmbedder, text: str) -> npt.NDArray[np.float32]:
+def passage(embedder: BundledEmbedder, text: str) -> npt.NDArray[np.float32]:
     (vector,) = embedder.embed_passages([text])
     return np.asarray(vector)
 
 
-def encoder_of(embedder: SentenceEmbedder) -> BundledEncoder:
-    encoder = embedder.model[0]
-    assert isinstance(encoder, BundledEncoder)
-    return encoder
-
-
-def test_it_is_the_bundled_model(embedder: SentenceEmbedder) -> None:
+def test_it_is_the_bundled_model(embedder: BundledEmbedder) -> None:
     assert (embedder.name, embedder.dimension) == ("multilingual-e5-small", 384)
-    assert not any(parameter.requires_grad for parameter in embedder.model.parameters())
 
 
-def test_order_is_kept_over_batches_of_mixed_lengths(embedder: SentenceEmbedder) -> None:
+def test_order_is_kept_over_batches_of_mixed_lengths(embedder: BundledEmbedder) -> None:
     texts = [f"{'긴 ' * (17 * i % 23)}글 {i}" for i in range(40)]  # a batch has 32, sorted by length
     rows = embedder.embed_passages(texts)
     for i in (0, 7, 31, 39):
@@ -53,53 +39,62 @@ def test_order_is_kept_over_batches_of_mixed_lengths(embedder: SentenceEmbedder)
     assert len({row.tobytes() for row in rows}) == 40
 
 
-def test_questions_and_passages_have_prompts_of_their_own(embedder: SentenceEmbedder) -> None:
+def test_questions_and_passages_have_prompts_of_their_own(embedder: BundledEmbedder) -> None:
     (question,) = embedder.embed_queries(["나루"])
-    assert question == pytest.approx(embedder.model.encode("query: 나루"), abs=1e-5)
-    assert passage(embedder, "나루") == pytest.approx(embedder.model.encode("passage: 나루"), abs=1e-5)
-    assert float(question @ passage(embedder, "나루")) < 0.999
+    assert (question == passage(embedder, "나루")).mean() < 0.1
+    assert 0.8 < float(question @ passage(embedder, "나루")) < 0.999
 
 
-def test_more_than_512_tokens_are_cut(embedder: SentenceEmbedder) -> None:
+def test_more_than_512_tokens_are_cut(embedder: BundledEmbedder) -> None:
     text = "나루 " * 2_000
-    features = encoder_of(embedder).preprocess([text, "나루"])
-    assert features["input_ids"].shape == (2, MAX_TOKENS)
-    assert features["input_ids"][0, -1] == features["input_ids"][1, features["attention_mask"][1].sum() - 1]  # </s>
     vector = passage(embedder, text)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-    assert passage(embedder, text + "공사비는 구십억 원이다.") == pytest.approx(vector, abs=1e-6)  # it was not read
+    assert (passage(embedder, text + "공사비는 구십억 원이다.") == vector).all()  # it was not read
     assert float(passage(embedder, "공사비는 구십억 원이다. " + text) @ vector) < 0.9999
 
 
-def test_decomposed_text_gives_the_vector_of_composed_text(embedder: SentenceEmbedder) -> None:
+def test_a_text_has_one_vector_whatever_stands_beside_it(embedder: BundledEmbedder) -> None:
+    texts = ["나루에 배가 왔다", "강 " * 300, "", "나루"]
+    together = embedder.embed_passages(texts)
+    for row, text in zip(together, texts, strict=True):
+        assert (row == passage(embedder, text)).all()
+    assert (embedder.embed_passages(texts[::-1])[::-1] == together).all()
+
+
+def test_decomposed_text_gives_the_vector_of_composed_text(embedder: BundledEmbedder) -> None:
     decomposed = unicodedata.normalize("NFD", "나루에 배가 왔다")
     assert decomposed != "나루에 배가 왔다"
     first, second = embedder.embed_queries(["나루에 배가 왔다", decomposed])
-    assert first == pytest.approx(second, abs=1e-6)
+    assert (first == second).all()
 
 
-def test_four_bit_rows_are_those_of_the_full_table(embedder: SentenceEmbedder) -> None:
-    full = load_bundled(open_weights(find_weights()), full_table=True)
-    ids = torch.tensor([[0, 1, 2, 3], [5, 250_001, 41_000, 123_456]])
-    packed_rows = encoder_of(embedder).bert.embeddings.word_embeddings(ids)
-    full_rows = full[0].bert.embeddings.word_embeddings(ids)
-    assert packed_rows.shape == (2, 4, 384) and packed_rows.dtype == torch.float32
-    assert torch.equal(packed_rows, full_rows)
-    assert float(full_rows.abs().max()) > 0
-    texts = ["query: 나루에 배가 왔다", "query: The ferry came."]
-    assert np.abs(full.encode(texts) - embedder.model.encode(texts)).max() < 1e-6
+def test_the_bundled_model_needs_no_torch_where_there_is_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(embedding.ctypes, "CDLL", none)
+    assert isinstance(open_embedder(Settings()), BundledEmbedder)
+
+
+def test_a_driver_without_a_gpu_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding.ctypes, "CDLL", lambda name: name)  # then torch is asked, which sees none here
+    assert isinstance(open_embedder(Settings()), BundledEmbedder)
+
+
+def test_there_is_a_core_to_use() -> None:
+    assert 1 <= usable_cores() <= 4096
 
 
 # --- sentences, each a text of its own
 
 
-def index(embedder: SentenceEmbedder, morphology: Morphology, text: str) -> list[IndexedPassage]:
+def index(embedder: BundledEmbedder, morphology: Morphology, text: str) -> list[IndexedPassage]:
     document = Document("d", "제목", text, "sha", "c", "d.txt")
     ((_, passages),) = index_documents([document], morphology, embedder, chunk_size=300)
     return passages
 
 
-def test_sentences_behind_an_emoji_hold_their_own_words(embedder: SentenceEmbedder, morphology: Morphology) -> None:
+def test_sentences_behind_an_emoji_hold_their_own_words(embedder: BundledEmbedder, morphology: Morphology) -> None:
     (indexed,) = index(embedder, morphology, FERRY)
     sentences = [FERRY[s.start : s.end] for s in indexed.sentences]
     assert len(sentences) >= 2 and (sentences[0], sentences[-1][-13:]) == (
@@ -114,13 +109,13 @@ def test_sentences_behind_an_emoji_hold_their_own_words(embedder: SentenceEmbedd
     assert indexed.vector == pytest.approx(passage(embedder, FERRY), abs=1e-5)
 
 
-def test_a_sentence_that_is_its_passage_has_its_vector(embedder: SentenceEmbedder, morphology: Morphology) -> None:
+def test_a_sentence_that_is_its_passage_has_its_vector(embedder: BundledEmbedder, morphology: Morphology) -> None:
     (indexed,) = index(embedder, morphology, "공사비는 구십억 원이다.")
     assert indexed.sentence_vectors.tolist() == [indexed.vector.astype(np.float16).tolist()]
     assert indexed.vector == pytest.approx(passage(embedder, "공사비는 구십억 원이다."), abs=1e-6)
 
 
-def test_threads_embed_passages_as_one_does(embedder: SentenceEmbedder) -> None:
+def test_threads_embed_passages_as_one_does(embedder: BundledEmbedder) -> None:
     def embed() -> None:
         found.append(embedder.embed_passages([FERRY, "나루"]))
 
@@ -161,82 +156,6 @@ ACROSS_LANGUAGES = [
 
 
 @pytest.mark.parametrize(("question", "near", "far"), KOREAN + ACROSS_LANGUAGES)
-def test_a_question_is_nearer_to_what_answers_it(
-    embedder: SentenceEmbedder, question: str, near: str, far: str
-) -> None:
+def test_a_question_is_nearer_to_what_answers_it(embedder: BundledEmbedder, question: str, near: str, far: str) -> None:
     (vector,) = embedder.embed_queries([question])
     assert float(vector @ passage(embedder, near)) > float(vector @ passage(embedder, far)) + 0.01
-
-
-# --- other models, and none
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A sentence-transformers model of five words, with prompts; a text is the mean of its words."""
-    words = {"[UNK]": 0, "배": 1, "강": 2, "query:": 3, "passage:": 4}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    rows = np.array([[0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, -1]], np.float32)
-    model = SentenceTransformer(
-        modules=[StaticEmbedding(tokenizer, embedding_weights=rows)],
-        prompts={"query": "query: ", "document": "passage: "},
-        device="cpu",
-    )
-    model.save(str(tmp_path), create_model_card=False)
-    return tmp_path
-
-
-def test_another_model_with_the_prompts_it_brings(folder: Path) -> None:
-    embedder = SentenceEmbedder.open(Settings(model=str(folder)))
-    assert (embedder.name, embedder.dimension) == (str(folder), 3)
-    half = np.sqrt(1 / 2)
-    assert embedder.embed_queries(["배"])[0] == pytest.approx([half, 0, half])
-    third = np.sqrt(1 / 3)
-    expected = np.array([[third, third, -third], [0, half, -half], [half, 0, -half]])
-    assert embedder.embed_passages(["배 강", "강", "배"]) == pytest.approx(expected)
-    assert embedder.embed_passages([]).shape == (0, 3)
-
-
-def test_prompts_of_the_settings_come_first(folder: Path) -> None:
-    embedder = SentenceEmbedder.open(Settings(model=str(folder), query_prompt="", passage_prompt="강 "))
-    assert embedder.embed_queries(["배"])[0] == pytest.approx([1, 0, 0])
-    assert embedder.embed_passages(["배"])[0] == pytest.approx([np.sqrt(1 / 2), np.sqrt(1 / 2), 0])
-
-
-def test_a_model_without_prompts_gets_none(folder: Path) -> None:
-    (folder / "config_sentence_transformers.json").write_text("{}")
-    embedder = SentenceEmbedder.open(Settings(model=str(folder)))
-    assert embedder.embed_queries(["배"])[0] == pytest.approx([1, 0, 0])
-
-
-@pytest.mark.parametrize("damaged", ["model.safetensors", "modules.json", "tokenizer.json"])
-def test_a_damaged_model_is_named(folder: Path, damaged: str) -> None:
-    (folder / damaged).write_bytes(b"{}")
-    with pytest.raises(ModelError) as caught:
-        SentenceEmbedder.open(Settings(model=str(folder)))
-    assert caught.value.fields["model"] == str(folder)
-
-
-def test_a_model_that_is_not_there_is_named_with_the_next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # do not try for a minute to reach the hub
-    for name in ("no-such-org/no-such-model", str(tmp_path / "없다"), str(tmp_path)):
-        with pytest.raises(ModelError) as caught:
-            SentenceEmbedder.open(Settings(model=name))
-        for message in (caught.value.message("ko"), caught.value.message("en")):
-            assert name in message and "GEUNGEO_MODEL" in message and len(message.splitlines()) == 1
-
-
-def test_a_model_that_cannot_say_its_dimension_is_refused() -> None:
-    class Shapeless(SentenceTransformer):  # type: ignore[misc]
-        def get_embedding_dimension(self) -> None:
-            return None
-
-    model = Shapeless(modules=[torch.nn.Identity()], device="cpu")
-    with pytest.raises(ModelError, match="how long its vectors are"):
-        SentenceEmbedder("identity", model, query_prompt="", passage_prompt="")
-
-
-def test_the_bundled_model_is_not_saved_again(embedder: SentenceEmbedder, tmp_path: Path) -> None:
-    with pytest.raises(NotImplementedError, match="find_weights"):
-        encoder_of(embedder).save(str(tmp_path))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rag import Answer, Assistant, Citation, Document
-from rag.embedding import SentenceEmbedder
+from rag.embedding import BundledEmbedder
 from rag.morphology import Morphology
 
 pytestmark = pytest.mark.model
@@ -65,7 +65,7 @@ def figures(answers: dict[str, Answer], document: Document) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def assistant(
-    tmp_path_factory: pytest.TempPathFactory, embedder: SentenceEmbedder, morphology: Morphology
+    tmp_path_factory: pytest.TempPathFactory, embedder: BundledEmbedder, morphology: Morphology
 ) -> Iterator[Assistant]:
     with Assistant.open(tmp_path_factory.mktemp("seed"), embedder=embedder, morphology=morphology) as opened:
         opened.ensure_seeded(ROOT / "seeds")

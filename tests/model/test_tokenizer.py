@@ -21,7 +21,7 @@ from lines import lines
 from tokenizers import Tokenizer, normalizers
 from tokenizers.normalizers import Normalizer
 
-from rag.embedding import SentenceEmbedder, build_tokenizer
+from rag.tokenizer import build_tokenizer, token_ids
 from rag.weights import TokenizerData, encode_character_map, find_weights, open_weights
 
 pytestmark = pytest.mark.model
@@ -74,10 +74,16 @@ def test_pairs_are_tokenised_as_officially(ours: Tokenizer, official: Tokenizer)
     assert (mine.ids, mine.tokens) == (theirs.ids, theirs.tokens)
 
 
-def test_decomposed_text_is_composed_before(embedder: SentenceEmbedder, official: Tokenizer) -> None:
+def test_decomposed_text_is_composed_before(ours: Tokenizer, official: Tokenizer) -> None:
     for text in ("나루에 café 하나", "Ålesund のガギグ"):
         decomposed = unicodedata.normalize("NFD", text)
-        assert embedder.model[0].preprocess([decomposed])["input_ids"].tolist() == [official.encode(text).ids]
+        assert token_ids(ours, [decomposed], "", 512) == [official.encode(text).ids]
+
+
+def test_what_is_too_long_loses_its_end_but_not_its_last_token(ours: Tokenizer) -> None:
+    whole = ours.encode("query: 나루에 배가 왔다").ids
+    assert token_ids(ours, ["나루에 배가 왔다", ""], "query: ", len(whole)) == [whole, ours.encode("query: ").ids]
+    assert token_ids(ours, ["나루에 배가 왔다"], "query: ", 4) == [[*whole[:3], whole[-1]]]
 
 
 def test_a_line_is_put_between_its_special_tokens(ours: Tokenizer) -> None:

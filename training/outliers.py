@@ -1,0 +1,71 @@
+"""Find the channels that are too large to be rounded with the others, for ``rag/outliers.py``.
+
+    GEUNGEO_DATA=... python -m training.outliers > rag/outliers.py
+
+Runs the plain float32 model over 100 passages and 60 questions of mrc/train and notes how large each channel of the input of
+each matrix becomes. All but the ``KEPT`` largest are left alone; these are divided until they are as large as the next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rag.sentence_models import load_plain
+from rag.weights import find_weights, open_weights
+
+PASSAGES, QUESTIONS, CHARACTERS = 100, 60, 300
+KEPT = 3  # more, or fewer, make the vectors less exact; see docs/architecture.md
+WORTHWHILE = 1.05
+
+
+def main() -> int:
+    """Measure, and print the module."""
+    lines = (Path(os.environ["GEUNGEO_DATA"]) / "mrc" / "train.jsonl").read_text("utf-8").splitlines()
+    rows = random.Random(0).sample([json.loads(line) for line in lines], PASSAGES + QUESTIONS)
+    texts = [f"passage: {row['context'][:CHARACTERS]}" for row in rows[:PASSAGES]]
+    largest = measure([*texts, *(f"query: {row['question']}" for row in rows[PASSAGES:])])
+    write = sys.stdout.write
+    write(
+        '"""Channels of the bundled model that are divided before rounding. Made by ``python -m training.outliers``."""\n\n'
+    )
+    write("OUTLIERS: dict[str, dict[int, float]] = {\n")
+    for name, sizes in largest.items():
+        order = np.argsort(-sizes)[: KEPT + 1]
+        factors = {int(at): round(float(sizes[at] / sizes[order[-1]]), 2) for at in order[:-1]}
+        kept = {at: factor for at, factor in factors.items() if factor >= WORTHWHILE}
+        write(f'    "{name}": {kept},\n')
+    write("}\n")
+    return 0
+
+
+def measure(texts: Iterable[str]) -> dict[str, np.ndarray]:
+    """The largest absolute value of each channel, by the name of the (first) matrix that takes it."""
+    model = load_plain(open_weights(find_weights()))
+    largest: dict[str, np.ndarray] = {}
+
+    def watch(name: str, module: torch.nn.Module) -> None:
+        def hook(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            sizes = inputs[0].abs().amax((0, 1)).numpy()
+            largest[name] = np.maximum(largest[name], sizes) if name in largest else sizes
+
+        module.register_forward_pre_hook(hook)
+
+    for number, layer in enumerate(model[0].bert.encoder.layer):
+        watch(f"l{number}.q", layer.attention.self.query)
+        watch(f"l{number}.fi", layer.intermediate.dense)
+        watch(f"l{number}.fo", layer.output.dense)
+    for text in texts:
+        model.encode([text], show_progress_bar=False)
+    return largest
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
