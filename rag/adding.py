@@ -1,61 +1,114 @@
 """Files into a library, one after the other: read, compared with what is there, written. Splitting and embedding is not here.
 
-A file is known by its collection and its name in it, the source key. What has changed under a key replaces its old self.
+A file is known by its collection and its name in it, the source key. What has changed under a key replaces its old self. Small
+files are gathered and written together, so that their passages are embedded together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import DocumentError, DocumentNotFoundError, DuplicateIdError, DuplicateNameError
 from rag.loaders import LoadedDocument, find_files, load
+from rag.pace import OnProgress, Pace
 from rag.settings import Settings
 from rag.store import Store
 from rag.types import AddReport, Failure, Progress
 
+GATHERED = 50_000  # characters: some seconds of work, which is all that a kill can cost
+BYTES_PER_CHARACTER = 2.5  # Hangul takes three in UTF-8, spaces and digits one; a guess until the file is read
+
 Paths = str | Path | Iterable[str | Path]
-OnProgress = Callable[[Progress], None]
 Write = Callable[[Sequence[LoadedDocument]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that has been read, and what of it is new."""
+
+    path: Path
+    name: str
+    loaded: list[LoadedDocument]
+    new: list[LoadedDocument]
+    outdated: list[tuple[str, str]]  # id and sha256
 
 
 class Adding:
     """One call of ``Assistant.add``. ``write`` indexes and stores documents, and returns their ids."""
 
-    def __init__(self, store: Store, settings: Settings, collection: str | None, write: Write) -> None:
+    def __init__(self, store: Store, settings: Settings, collection: str | None, write: Write, pace: Pace) -> None:
         self._store = store
         self._settings = settings
         self._given = collection
         self._collection = collection or "files"
         self._write = write
+        self._pace = pace
         self._done: dict[str, tuple[Path, list[tuple[str, str]]]] = {}  # source key -> file and what was in it
+        self._gathered: list[_File] = []
         self._added: list[str] = []
         self._unchanged: list[str] = []
         self._replaced: list[str] = []
+        self._failed: list[Failure] = []
 
     def add(self, paths: Paths, on_progress: OnProgress | None) -> AddReport:
         """Add all that can be added."""
-        files, failed = _find(paths, self._given, self._settings)
-        for number, (file, name) in enumerate(files, 1):
+        files, self._failed = _find(paths, self._given, self._settings)
+        guesses = [_guessed_characters(file) for file, _ in files]
+        self._pace.expect(sum(guesses))
+        for number, ((file, name), guess) in enumerate(zip(files, guesses, strict=True), 1):
             if on_progress is not None:
                 on_progress(Progress("load", number, len(files), file.name))
+            self._pace.expect(-guess)
             try:
-                self._add_file(file, name)
+                self._gather(file, name)
             except DocumentError as error:
-                failed.append(_failure(file, error, self._settings))
-        return AddReport(tuple(self._added), tuple(self._unchanged), tuple(failed), tuple(self._replaced))
+                self._failed.append(_failure(file, error, self._settings))
+        self._write_gathered()
+        return AddReport(tuple(self._added), tuple(self._unchanged), tuple(self._failed), tuple(self._replaced))
 
-    def _add_file(self, file: Path, name: str) -> None:
-        loaded = load(file, name=name, collection=self._collection, max_mb=self._settings.max_file_mb)
+    def _gather(self, path: Path, name: str) -> None:
+        """Read a file, and keep it until there are enough of them to write."""
+        loaded = load(path, name=name, collection=self._collection, max_mb=self._settings.max_file_mb)
         content = [(item.document.name, item.document.sha256) for item in loaded]
-        other, before = self._done.get(name, (file, content))
+        other, before = self._done.get(name, (path, content))
         if before != content:  # the one just added must not be lost without a word
-            raise DuplicateNameError(path=file, other=other)
+            raise DuplicateNameError(path=path, other=other)
+        waiting = {item.document.id for file in self._gathered for item in file.new}
+        if name in self._done or any(item.document.id in waiting for item in loaded):
+            self._write_gathered()  # what this one is compared with must be there
         outdated = self._outdated(name, loaded)
-        self._added += self._write(self._new_of(loaded))
-        self._forget_lines(name, loaded)
-        self._replaced += [id for id, sha256 in outdated if self._sha256(id) != sha256]
-        self._done[name] = (file, content)
+        new = self._new_of(loaded)
+        self._pace.expect(sum(len(item.document.text) for item in new))
+        self._gathered.append(_File(path, name, loaded, new, outdated))
+        self._done[name] = (path, content)
+        if sum(len(item.document.text) for file in self._gathered for item in file.new) >= GATHERED:
+            self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        files, self._gathered = self._gathered, []
+        try:
+            self._added += self._write([item for file in files for item in file.new])
+        except DocumentError:  # another process was quicker with one of the ids: find out which, and keep the others
+            for file in files:
+                self._write_one(file)
+            return
+        for file in files:
+            self._finish(file)
+
+    def _write_one(self, file: _File) -> None:
+        try:
+            self._added += self._write(file.new)
+        except DocumentError as error:
+            self._failed.append(_failure(file.path, error, self._settings))
+        else:
+            self._finish(file)
+
+    def _finish(self, file: _File) -> None:
+        """What is left to do when a file's documents are written."""
+        self._forget_lines(file.name, file.loaded)
+        self._replaced += [id for id, sha256 in file.outdated if self._sha256(id) != sha256]
 
     def _outdated(self, name: str, loaded: Sequence[LoadedDocument]) -> list[tuple[str, str]]:
         """Id and sha256 of what the file's source keys hold and the file no longer does. Another file may hold it too."""
@@ -135,6 +188,13 @@ def _find(paths: Paths, collection: str | None, settings: Settings) -> tuple[lis
 def _name(file: Path, given: Path, collection: str | None) -> str:
     root = given.parent if file == given else given
     return file.relative_to(root).as_posix() if collection else file.resolve().as_posix()
+
+
+def _guessed_characters(file: Path) -> int:
+    try:
+        return int(file.stat().st_size / BYTES_PER_CHARACTER)
+    except OSError:  # loading it will say so
+        return 0
 
 
 def _failure(path: Path, error: DocumentError, settings: Settings) -> Failure:

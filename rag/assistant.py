@@ -6,14 +6,15 @@ Opening reads nothing but the library file. The models load when first needed, s
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.adding import Adding, OnProgress, Paths, storable
+from rag.adding import Adding, Paths, storable
 from rag.errors import (
     DocumentNotFoundError,
     EmptyQuestionError,
@@ -23,6 +24,7 @@ from rag.errors import (
     QuestionTooLongError,
 )
 from rag.interfaces import Embedder
+from rag.pace import OnProgress, Pace
 from rag.settings import Settings
 from rag.store import NewDocument, Store
 from rag.types import AddReport, Answer, Document, DocumentInfo, Found, Hit, IndexedPassage, Progress, Turn
@@ -200,20 +202,22 @@ class Assistant:
 
         """
         with self._writing:
-            adding = Adding(self._store, self.settings, collection, lambda new: self._write(new, on_progress))
+            pace = Pace(on_progress)
+            write = partial(self._write, pace=pace, on_progress=on_progress)
+            adding = Adding(self._store, self.settings, collection, write, pace)
             report = adding.add(paths, on_progress)
             if report.added and self._retriever:
                 _report(on_progress, Progress("store", len(report.added), len(report.added)))
                 self._retriever.indexes.refresh()
         return report
 
-    def _write(self, new: Sequence[LoadedDocument], on_progress: OnProgress | None) -> list[str]:
+    def _write(self, new: Sequence[LoadedDocument], *, pace: Pace, on_progress: OnProgress | None) -> list[str]:
         if not new:
             return []
         self.load(on_progress)
         ids: list[str] = []
         waiting: list[NewDocument] = []
-        indexed = self._index([item.document for item in new], on_progress)
+        indexed = self._index([item.document for item in new], pace)
         for done, (item, (_, passages)) in enumerate(zip(new, indexed, strict=True), 1):
             waiting.append(NewDocument(item.document, item.original, passages))
             if done == len(new) or sum(len(w.passages) for w in waiting) >= WRITTEN_AT_ONCE:
@@ -221,15 +225,13 @@ class Assistant:
                 waiting = []
         return ids
 
-    def _index(
-        self, documents: Sequence[Document], on_progress: OnProgress | None
-    ) -> Iterator[tuple[Document, list[IndexedPassage]]]:
+    def _index(self, documents: Iterable[Document], pace: Pace) -> Iterator[tuple[Document, list[IndexedPassage]]]:
         from rag.indexing import index_documents
 
         assert self._morphology and self._embedder
         return index_documents(
             documents, self._morphology, self._embedder,
-            chunk_size=self.settings.chunk_size, sentence_vectors=self.settings.sentence_vectors, on_progress=on_progress,
+            chunk_size=self.settings.chunk_size, sentence_vectors=self.settings.sentence_vectors, pace=pace,
         )  # fmt: skip
 
     def remove(self, id: str) -> None:
@@ -322,7 +324,9 @@ class Assistant:
             with self._store.snapshot():
                 generation = self._store.generation()
                 documents = [self._store.document(info.id) for info in self._store.documents()]
-            passages = {document.id: some for document, some in self._index(documents, on_progress)}
+            pace = Pace(on_progress)
+            pace.expect(sum(len(document.text) for document in documents))
+            passages = {document.id: some for document, some in self._index(documents, pace)}
             self._store.replace_passages(passages, model=self._model(), generation=generation)
             self._retriever.indexes.rebuild()
 

@@ -117,7 +117,7 @@ class _Command:
         self.language = language
         self.index: Path = options.index
         self._drawn = False
-        self._before, self._files, self._tenth = 0, 1, -1  # files done, all files, tenths told
+        self._tenths: dict[str, int] = {}  # stage -> tenths of it that were told
 
     def text(self, key: str, **fields: object) -> str:
         return text(key, self.language, **fields)
@@ -158,27 +158,30 @@ class _Command:
     def progress(self, progress: Progress) -> None:
         if progress.stage == "model" and progress.done:
             return
-        count = f" {progress.done}/{progress.total}" if progress.stage != "model" else ""
-        line = f"{self.text(f'progress_{progress.stage}')}{count} {progress.detail[:40]}"
+        line = f"{self.text(f'progress_{progress.stage}')} {self._count(progress)}{progress.detail[:40]}"
         if sys.stderr is not None and sys.stderr.isatty():
             _tell(f"\r\033[K{line}")
             self._drawn = True
         elif self._is_due(progress):  # in a log file, a line every tenth of the whole
             _tell(line + "\n")
 
+    def _count(self, progress: Progress) -> str:
+        if progress.stage == "model":
+            return ""
+        if progress.stage != "embed":
+            return f"{progress.done}/{progress.total} "
+        pace = self.text("pace", rate=f"{progress.per_s:.0f}", left=progress.left) + " " if progress.left else ""
+        return f"{progress.percent}% {pace}"
+
     def _is_due(self, progress: Progress) -> bool:
-        """Whether another tenth of all files is done, each of which is embedded by itself."""
+        """Whether another tenth of the stage is done."""
         if progress.stage in ("model", "store"):
             return True
-        part = 0.0
-        if progress.stage == "load":
-            self._before, self._files = progress.done - 1, progress.total
-        else:
-            part = progress.done / max(progress.total, 1)
-        tenth = int(10 * (self._before + part) / self._files)
-        if tenth <= self._tenth or (progress.stage, tenth) == ("load", 0):
+        begun = progress.stage == "load"  # told before the file is read
+        tenth = 10 * (progress.done - begun) // max(progress.total, 1)
+        if tenth <= self._tenths.get(progress.stage, -1) or (progress.stage, tenth) == ("load", 0):
             return False
-        self._tenth = tenth
+        self._tenths[progress.stage] = tenth
         return True
 
     def end_progress(self) -> None:

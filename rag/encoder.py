@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +62,8 @@ class Encoder:
     def embeddings(self, ids: Sequence[int]) -> Float32Array:
         """What the first layer norm takes, word, position and type added up: (1, tokens, hidden) float32."""
         rows = self._words[np.asarray(ids, np.int64)].reshape(-1, BLOCK_BYTES)
-        return dequantize(rows).reshape(1, len(ids), self.hidden) + self._positions[: len(ids)]
+        words: Float32Array = dequantize(rows).reshape(1, len(ids), self.hidden)
+        return words + self._positions[: len(ids)]
 
 
 class _Graph:
@@ -110,7 +112,7 @@ class _Graph:
         shift = self._weights.tensor(f"{at}.aln.b", hidden)
         inner = self._node("Gelu", [self._linear([state], f"{at}.fi", wide, hidden, factors, shift)])
         factors = self._factors(f"{at}.fo", wide)
-        inner = self._scaled(inner, f"{at}.fo.factors", 1 / factors)
+        inner = self._scaled(inner, f"{at}.fo.factors", np.reciprocal(factors))
         outer = self._linear([inner], f"{at}.fo", hidden, wide, factors, None, add=shift)
         factors = np.ones(hidden, np.float32) if last else self._factors(f"l{number + 1}.q", hidden)
         state, residual = self._norm(self._node("Add", [outer, residual]), f"{at}.oln", factors)
@@ -163,11 +165,11 @@ class _Graph:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def _node(self, operator: str, inputs: Sequence[str], *, domain: str = "", **attributes: object) -> str:
+    def _node(self, operator: str, inputs: Sequence[str], *, domain: str = "", **attributes: Any) -> str:
         return self._nodes_of(operator, inputs, domain=domain, **attributes)[0]
 
     def _nodes_of(
-        self, operator: str, inputs: Sequence[str], *, domain: str = "", outputs: int = 1, **attributes: object
+        self, operator: str, inputs: Sequence[str], *, domain: str = "", outputs: int = 1, **attributes: Any
     ) -> list[str]:
         names = [f"{operator}.{len(self._nodes)}.{i}" for i in range(outputs)]
         self._nodes.append(helper.make_node(operator, list(inputs), names, domain=domain, **attributes))

@@ -52,6 +52,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "progress_load": ("파일을 읽는 중", "reading files"),
     "progress_embed": ("문서를 색인하는 중", "indexing documents"),
     "progress_store": ("저장하는 중", "saving"),
+    "pace": ("(1초에 {rate}토막, {left} 남음)", "({rate} passages a second, {left} left)"),
     "interrupted": ("멈췄습니다.", "Interrupted."),
 }
 

@@ -34,6 +34,10 @@ class Piece:
     sentences: tuple[Sentence, ...]
     searchable: bool = True
 
+    def __len__(self) -> int:
+        """Characters."""
+        return self.end - self.start
+
 
 def split(text: str, morphology: Morphology, *, chunk_size: int = 300) -> list[Piece]:
     """Cut ``text`` into pieces of at most ``chunk_size`` characters (a colophon of up to 240 may come on top).

@@ -6,6 +6,7 @@ once, when the document is loaded, and never altered afterwards, so a span stays
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -237,9 +238,28 @@ class AddReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a long operation has come: ``done`` of ``total`` units of ``stage``."""
+    """How far a long operation has come: ``done`` of ``total`` units of ``stage``.
+
+    The units are files to "load", characters of text to "embed", documents to "store". ``total`` may change on the way: how much
+    text there is to embed is a guess by the sizes of files until they are read.
+    """
 
     stage: Literal["model", "load", "embed", "store"]
     done: int
     total: int
     detail: str = ""
+    per_s: float | None = None  # passages embedded a second, once that is known
+    left_s: float | None = None  # seconds left at this rate
+
+    @property
+    def percent(self) -> int:
+        """How much of the stage is done, 0..100; 100 only when all is."""
+        return 100 * self.done // self.total if self.total else 0
+
+    @property
+    def left(self) -> str | None:
+        """The time left as minutes and seconds, "2:05", if it is known."""
+        if self.left_s is None:
+            return None
+        minutes, seconds = divmod(math.ceil(self.left_s), 60)
+        return f"{minutes}:{seconds:02}"

@@ -147,10 +147,15 @@ def intake_progress(progress: Progress | None) -> str:
     if progress is None or progress.total <= 0:
         return f'<div class="intake"><p>{both("adding")}</p><progress aria-labelledby="word-adding"></progress></div>'
     done = min(progress.done, progress.total)
+    count = f"{done:,}/{progress.total:,}"
+    if progress.stage == "embed":
+        count = f"{progress.percent}%"
+        if progress.left is not None:
+            count += f" · {both('pace', rate=f'{progress.per_s:.0f}', left=progress.left)}"
     detail = f'<span class="detail">{escape(progress.detail)}</span>' if progress.detail else ""
     return (
         f'<div class="intake" data-stage="{escape(progress.stage)}"><p>{both(f"stage_{progress.stage}")} '
-        f'<span class="count">{done:,}/{progress.total:,}</span>{detail}</p>'
+        f'<span class="count">{count}</span>{detail}</p>'
         f'<progress aria-labelledby="word-adding" value="{done}" max="{progress.total}"></progress></div>'
     )
 

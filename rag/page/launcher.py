@@ -66,7 +66,7 @@ def open_assistant(index: str) -> AssistantLike:
 def _say_progress(progress: Progress) -> None:
     """The first run indexes the sample documents: what takes so long should be said, a line a stage."""
     if progress.stage == "embed":
-        say(f"▸ 문서를 색인합니다 {progress.done}/{progress.total} / indexing")
+        say(f"▸ 문서를 색인합니다 {progress.percent}% / indexing")
     elif progress.stage == "model" and not progress.done:
         say("▸ 모델을 불러옵니다 / loading the model")
 

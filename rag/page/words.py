@@ -110,6 +110,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "stage_load": ("글 읽기", "Reading"),
     "stage_embed": ("뜻 익히기", "Learning the meaning"),
     "stage_store": ("저장", "Saving"),
+    "pace": ("1초에 {rate}토막, {left} 남음", "{rate} passages a second, {left} left"),
     "added": ("새로 넣은 문서 {n}개", "Documents added: {n}"),
     "replaced": ("바뀐 문서 {n}개", "Replaced: {n}"),
     "unchanged": ("이미 있던 문서 {n}개", "Already there: {n}"),

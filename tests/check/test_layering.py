@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "outliers"}),
-    frozenset({"interfaces", "settings", "citations"}),
+    frozenset({"interfaces", "settings", "citations", "pace"}),
     frozenset({"weights", "morphology", "furniture", "schema"}),
     frozenset({"loaders", "splitting", "tokenizer", "encoder", "store", "dense", "lexical", "fakes"}),
     frozenset({"indexes", "indexing", "conversation", "answering", "adding", "sentence_models"}),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rag import AddReport, Answer, Assistant, Settings, Turn
+from rag import AddReport, Answer, Assistant, Settings, Turn, adding
 from rag.errors import (
     DocumentNotFoundError,
     EmptyQuestionError,
@@ -437,9 +437,12 @@ def killed_at(done: int) -> Callable[[Progress], None]:
 
 
 @pytest.mark.parametrize("own", [False, True])
-def test_seeding_that_was_killed_between_two_files_is_completed(tmp_path: Path, open_library: Open, own: bool) -> None:
+def test_seeding_that_was_killed_between_two_files_is_completed(
+    tmp_path: Path, open_library: Open, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
     for name, text in {"1.txt": SKY, "2.txt": SEA, "3.txt": HILL}.items():
         write(tmp_path / "seeds" / name, text)
+    monkeypatch.setattr(adding, "GATHERED", 1)  # character: every file is written by itself
     first = open_library()
     with pytest.raises(KeyboardInterrupt):
         first.ensure_seeded(tmp_path / "seeds", on_progress=killed_at(2))

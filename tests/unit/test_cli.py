@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -277,7 +278,8 @@ def test_rebuild(run: Run) -> None:
 def test_progress_goes_to_stderr_only(run: Run) -> None:
     write("하늘.txt", SKY)
     result = run("add", "하늘.txt", "--json", "--lang", "en")
-    assert "indexing documents 1/1" in result.err
+    assert "indexing documents 0%" in result.err and "indexing documents 100% (" in result.err
+    assert "passages a second, 0:00 left)" in result.err
     assert result.json["added"] == [SKY_ID]
 
 
@@ -285,12 +287,16 @@ def test_progress_in_a_log_is_a_line_every_tenth(run: Run) -> None:
     write("긴.txt", "\n\n".join(f"{n}번째 하늘은 파랗다. " + "바다는 깊다. " * 30 for n in range(600)))
     lines = [line for line in run("add", "긴.txt").err.splitlines() if line.startswith("문서를 색인하는 중")]
     assert len(lines) == 11
-    assert lines[0].startswith("문서를 색인하는 중 0/")
+    assert lines[0].startswith("문서를 색인하는 중 0% 긴")
+    assert re.fullmatch(r"문서를 색인하는 중 1\d% \(1초에 \d+토막, \d+:\d\d 남음\) 긴", lines[1])
     for n in range(40):
         write(f"docs/{n}.txt", f"{n}번째 글이다.")
     lines = run("add", "docs").err.splitlines()
-    assert 10 <= len(lines) <= 13
-    assert "문서를 색인하는 중 1/1 9" in lines  # the last file of all
+    assert sum(line.startswith("파일을 읽는 중") for line in lines) == 9
+    assert 2 <= sum(line.startswith("문서를 색인하는 중") for line in lines) <= 11
+    assert any(
+        re.fullmatch(r"문서를 색인하는 중 100% .* 9번째 글이다\.", line) for line in lines
+    )  # the last file of all
 
 
 def test_question_from_stdin(run: Run) -> None:
@@ -555,7 +561,8 @@ def test_default_library_begins_with_the_seeds(run: Run) -> None:
 def test_filling_is_told_on_stderr(run: Run) -> None:
     write_seeds()
     result = run("search", "하늘은 파랗다?", "--json", "--lang", "en")
-    assert "indexing documents 1/1" in result.err
+    assert "indexing documents 0%" in result.err and "indexing documents 100% (" in result.err
+    assert "passages a second, 0:00 left)" in result.err
     assert [hit["text"] for hit in result.json["hits"]] == [SKY]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pytest
 
 from rag.fakes import WordEmbedder
-from rag.indexing import BATCH, index_documents
+from rag.indexing import AHEAD, BATCH, index_documents
 from rag.interfaces import Vectors
 from rag.morphology import Morphology
+from rag.pace import Pace
 from rag.types import Document, Progress
 
 
@@ -62,18 +64,18 @@ def test_every_row_is_of_its_own_text(morphology: Morphology) -> None:
 
 def test_documents_of_many_passages_and_of_one_share_batches(morphology: Morphology) -> None:
     embedder, told = Recorder(), list[Progress]()
+    pace = Pace(told.append)
     long = "\n\n".join(f"{n}번째 하늘은 파랗다. {n}번째 바다는 깊다." for n in range(BATCH))
     documents = [document("first", ONE), document("long", long), document("last", THREE)]
     indexed = {
         given.id: passages
-        for given, passages in index_documents(documents, morphology, embedder, chunk_size=30, on_progress=told.append)
+        for given, passages in index_documents(documents, morphology, embedder, chunk_size=30, pace=pace)
     }
     assert {id: len(passages) for id, passages in indexed.items()} == {"first": 1, "long": BATCH, "last": 1}
-    assert [(progress.done, progress.total) for progress in told] == [
-        (0, BATCH + 2),
-        (BATCH, BATCH + 2),
-        (BATCH + 2, BATCH + 2),
-    ]
+    assert [progress.stage for progress in told] == ["embed"] * 3  # it begins, and two batches
+    characters = [sum(len(p.passage.text) for p in some) for some in indexed.values()]
+    rest = len(indexed["long"][-1].passage.text)
+    assert [progress.done for progress in told] == [0, sum(characters[:2]) - rest, sum(characters)]
     # One text for "first", three for each of the long one's passages: all but one in the first batch.
     assert [len(call) for call in embedder.calls] == [1 + (BATCH - 1) * 3, 3 + 4]
     for n, passage in enumerate(indexed["long"]):
@@ -81,6 +83,30 @@ def test_documents_of_many_passages_and_of_one_share_batches(morphology: Morphol
         assert passage.passage.text == " ".join(texts)
         assert np.array_equal(passage.vector, embedder.embed_queries([passage.passage.text])[0])
         assert np.array_equal(passage.sentence_vectors, embedder.embed_queries(texts).astype(np.float16))
+
+
+def test_documents_are_split_ahead_but_not_all_of_them(morphology: Morphology) -> None:
+    asked: list[int] = []
+
+    def documents() -> Iterator[Document]:
+        for n in range(100):
+            asked.append(n)
+            yield document(str(n), f"{n}번째 하늘은 파랗다.")
+
+    indexed = index_documents(documents(), morphology, WordEmbedder(), chunk_size=300)
+    first = next(indexed)
+    assert first[0].id == "0"
+    assert BATCH < len(asked) <= BATCH + AHEAD + 2
+    assert [given.id for given, _ in indexed] == [str(n) for n in range(1, 100)]
+
+
+def test_what_fails_while_splitting_ahead_is_told(morphology: Morphology) -> None:
+    def documents() -> Iterator[Document]:
+        yield document("good", ONE)
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        list(index_documents(documents(), morphology, WordEmbedder(), chunk_size=300))
 
 
 def test_every_passage_carries_its_documents_title(morphology: Morphology) -> None:

@@ -225,9 +225,14 @@ def test_paging_through_a_long_text_shows_every_character() -> None:
 
 
 def test_progress_and_report_count() -> None:
-    assert "3/7" in desk.intake_progress(Progress("embed", 3, 7)) and 'max="7"' in desk.intake_progress(
-        Progress("load", 1, 7)
+    loading = desk.intake_progress(Progress("load", 3, 7))
+    assert "3/7" in loading and 'max="7"' in loading
+    begun, going = (
+        shown(desk.intake_progress(Progress("embed", done, 7_000, "글", rate, left)), "ko")
+        for done, rate, left in ((0, None, None), (3_000, 51.6, 124.2))
     )
+    assert "0%" in begun and "남음" not in begun
+    assert "42%" in going and "1초에 52토막, 2:05 남음" in going
     report = shown(desk.intake_report(2, 3, 1, [("가.hwp", Said("형식이 다릅니다", "Wrong format"))]), "ko")
     assert report.startswith(
         "새로 넣은 문서 2개바뀐 문서 3개이미 있던 문서 1개넣지 못한 파일 1개가.hwp 형식이 다릅니다"
