@@ -32,8 +32,10 @@ coverage: $(STAMP)  ## tests with the coverage of rag/, at least 90%
 eval: $(STAMP)  ## answer the gold questions and judge the answers by evals/gate.toml
 	@$(BIN)/python -m evals.gate --run --tier $(TIER) --results .cache/evals/results $(ARGS)
 
-bench: $(STAMP)  ## measure speed and memory
+bench: $(STAMP)  ## measure speed and memory (all of it with GEUNGEO_DATA set: some 20 minutes)
 	@$(BIN)/python -m benchmarks.ask $(ARGS)
+	@if [ -n "$$GEUNGEO_DATA" ]; then \
+	  $(BIN)/python -m benchmarks.embedding && $(BIN)/python -m benchmarks.indexing && $(BIN)/python -m benchmarks.scale; fi
 
 soak: $(STAMP)  ## the long tests and the long gate
 	@$(BIN)/python -m pytest -m soak $(ARGS)

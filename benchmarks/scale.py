@@ -71,8 +71,8 @@ def main() -> int:
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
     else:
-        for size, numbers in result.items():
-            sys.stdout.write(f"{int(size):>9,}  {'  '.join(f'{k} {v}' for k, v in numbers.items())}\n")
+        for name, numbers in result.items():
+            sys.stdout.write(f"{int(name):>9,}  {'  '.join(f'{k} {v}' for k, v in numbers.items())}\n")
     return 0
 
 

@@ -39,6 +39,7 @@ from rag.embedding import open_embedder
 from rag.indexing import index_documents
 from rag.loaders import load_jsonl
 from rag.morphology import Morphology
+from rag.pace import Pace
 from rag.retrieval import HybridRetriever
 from rag.settings import Settings
 from rag.store import NewDocument, Store
@@ -64,9 +65,11 @@ class Bench:
         """Read and embed documents. Returns their ids."""
         lines = [json.dumps(record, ensure_ascii=False) for record in records]
         loaded = load_jsonl("\n".join(lines).encode(), "tune.jsonl", "tune")
+        pace = Pace(lambda p: print(f"\r{p.percent}%", end="", file=sys.stderr, flush=True))
+        pace.expect(sum(len(item.document.text) for item in loaded))
         indexed = index_documents(
             [item.document for item in loaded], self.morphology, self.embedder, chunk_size=Settings().chunk_size,
-            on_progress=lambda p: print(f"\r{p.done}/{p.total} passages", end="", file=sys.stderr, flush=True),
+            pace=pace,
         )  # fmt: skip
         for item, (_, passages) in zip(loaded, indexed, strict=True):
             self.documents[item.document.id] = NewDocument(item.document, item.original, passages)

@@ -69,9 +69,10 @@ class Models:
         self.settings = settings or Settings.from_environment()
         self.morphology = Morphology()
         self.morphology.load()
-        prompts = (self.settings.query_prompt, self.settings.passage_prompt)
-        variant = repr(prompts) if prompts != (None, None) else ""
-        self.embedder = CachedEmbedder(open_embedder(self.settings), cache, variant=variant)
+        embedder = open_embedder(self.settings)
+        # One model run by another engine, as on a GPU, gives slightly other vectors.
+        variant = repr((type(embedder).__name__, self.settings.query_prompt, self.settings.passage_prompt))
+        self.embedder = CachedEmbedder(embedder, cache, variant=variant)
 
 
 def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:

@@ -54,9 +54,13 @@ class BundledEmbedder:
 
         return load_bundled(self._weights)
 
+    def tokens(self, texts: Sequence[str], prompt: str = PASSAGE_PROMPT) -> list[list[int]]:
+        """The token ids that the encoder sees of each text, its prompt and ``<s>`` and ``</s>`` among them."""
+        return token_ids(self._tokenizer, texts, prompt, self._encoder.max_tokens)
+
     def _embed(self, texts: Sequence[str], prompt: str) -> Vectors:
         rows = np.empty((len(texts), self.dimension), np.float32)
-        ids = token_ids(self._tokenizer, texts, prompt, self._encoder.max_tokens)
+        ids = self.tokens(texts, prompt)
 
         def fill(at: int) -> None:
             pooled = self._encoder.encode(ids[at]).mean(axis=0)

@@ -4,9 +4,9 @@ What makes it three to four times as fast as the same weights in float32 on the 
 
 - Weights are held in 8 bits, one scale a row; activations are rounded to 8 bits when they come, one scale a text. Products are
   summed in integers, for which processors have instructions of their own (Jacob et al. 2018).
-- A scale for a whole text is spoiled by a few channels that are twenty times as large as the others, nearly all at ``<s>`` and
-  ``</s>`` (massive activations, Sun et al. 2024). They are divided before rounding and the weights behind them multiplied
-  (SmoothQuant, Xiao et al. 2023), by the factors in ``rag.outliers``.
+- A scale for a whole text is spoiled by a few channels that are up to twenty times as large as the others, nearly all at ``<s>``
+  and ``</s>`` (massive activations, Sun et al. 2024). Those in ``rag.outliers`` are left out of the rounding and go through a small
+  matrix of their own in float32 (LLM.int8(), Dettmers et al. 2022).
 - A text is a run of its own on one core, and texts run side by side: no padding, no thread waits for another, what a text needs
   stays in its core's cache, and a text gets the same numbers whatever stands beside it.
 - Layer norms are taken apart: ONNX Runtime's own are five times slower than a mean and its root-mean-square norm. Their shift
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,7 @@ EXACT_LEVELS, SAFE_LEVELS = 127, 64  # the largest weight in 8 bits; see _levels
 class Encoder:
     """The encoder of ``weights``. Safe to call from several threads, which then run side by side."""
 
-    def __init__(self, weights: Weights, outliers: Mapping[str, Mapping[int, float]] = OUTLIERS) -> None:
+    def __init__(self, weights: Weights, outliers: Mapping[str, Sequence[int]] = OUTLIERS) -> None:
         shape = weights.shape
         self.hidden = shape.hidden
         self.max_tokens = min(MAX_TOKENS, shape.positions)
@@ -62,14 +62,22 @@ class Encoder:
     def embeddings(self, ids: Sequence[int]) -> Float32Array:
         """What the first layer norm takes, word, position and type added up: (1, tokens, hidden) float32."""
         rows = self._words[np.asarray(ids, np.int64)].reshape(-1, BLOCK_BYTES)
-        words: Float32Array = dequantize(rows).reshape(1, len(ids), self.hidden)
-        return words + self._positions[: len(ids)]
+        words = dequantize(rows).reshape(1, len(ids), self.hidden)
+        return np.asarray(words + self._positions[: len(ids)], np.float32)
+
+
+class _Rounded(NamedTuple):
+    """What matrices take: names of the 8-bit numbers, their scale and their zero; and of the outliers in float32, if any."""
+
+    parts: list[str]
+    large: str
+    channels: npt.NDArray[np.int64]  # which these are
 
 
 class _Graph:
     """The encoder as an ONNX graph. Methods append nodes and return the name of what these compute."""
 
-    def __init__(self, weights: Weights, outliers: Mapping[str, Mapping[int, float]], levels: int) -> None:
+    def __init__(self, weights: Weights, outliers: Mapping[str, Sequence[int]], levels: int) -> None:
         self._weights = weights
         self._outliers = outliers
         self._levels = levels
@@ -80,11 +88,10 @@ class _Graph:
     def model(self) -> bytes:
         """``embeddings`` -> ``states``, both (1, tokens, hidden) float32."""
         hidden, layers = self._weights.shape.hidden, self._weights.shape.layers
-        state, residual = self._norm("embeddings", "emb.ln", self._factors("l0.q", hidden))
-        shift = self._weights.tensor("emb.ln.b", hidden)
+        state, shift = self._norm("embeddings", "emb.ln")
         for layer in range(layers):
-            state, residual, shift = self._layer(layer, state, residual, shift, last=layer == layers - 1)
-        self._nodes.append(helper.make_node("Add", [residual, self._constant("shift", shift)], ["states"]))
+            state, shift = self._layer(f"l{layer}", state, shift)
+        self._nodes.append(helper.make_node("Add", [state, self._constant("shift", shift)], ["states"]))
         ends = [
             helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, "tokens", hidden])
             for name in ("embeddings", "states")
@@ -93,73 +100,61 @@ class _Graph:
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString())
 
-    def _layer(
-        self, number: int, state: str, residual: str, shift: Float32Array, *, last: bool
-    ) -> tuple[str, str, Float32Array]:
-        """One layer. ``state`` and ``residual`` are a norm's output before its ``shift``, which is (hidden,)."""
-        hidden, wide = self._weights.shape.hidden, self._weights.shape.feed_forward
-        at = f"l{number}"
-        rounded = self._nodes_of("DynamicQuantizeLinear", [state], outputs=3)  # once for three matrices
-        projected = [
-            self._linear(rounded, f"{at}.{one}", hidden, hidden, self._factors(f"{at}.q", hidden), shift)
-            for one in "qkv"
-        ]
-        heads = self._weights.shape.heads
+    def _layer(self, at: str, state: str, shift: Float32Array) -> tuple[str, Float32Array]:
+        """One layer. ``state`` is the output of a norm short of its ``shift``, (hidden,), and so is what is returned."""
+        hidden, wide, heads = (getattr(self._weights.shape, of) for of in ("hidden", "feed_forward", "heads"))
+        taken = self._rounded(state, f"{at}.q", hidden)  # once for three matrices
+        projected = [self._linear(taken, f"{at}.{one}", (hidden, hidden), shift=shift) for one in "qkv"]
         mixed = self._node("MultiHeadAttention", projected, domain=MICROSOFT, num_heads=heads)
-        attended = self._linear([mixed], f"{at}.ao", hidden, hidden, None, None, add=shift)
-        factors = self._factors(f"{at}.fi", hidden)
-        state, residual = self._norm(self._node("Add", [attended, residual]), f"{at}.aln", factors)
-        shift = self._weights.tensor(f"{at}.aln.b", hidden)
-        inner = self._node("Gelu", [self._linear([state], f"{at}.fi", wide, hidden, factors, shift)])
-        factors = self._factors(f"{at}.fo", wide)
-        inner = self._scaled(inner, f"{at}.fo.factors", np.reciprocal(factors))
-        outer = self._linear([inner], f"{at}.fo", hidden, wide, factors, None, add=shift)
-        factors = np.ones(hidden, np.float32) if last else self._factors(f"l{number + 1}.q", hidden)
-        state, residual = self._norm(self._node("Add", [outer, residual]), f"{at}.oln", factors)
-        return state, residual, self._weights.tensor(f"{at}.oln.b", hidden)
+        attended = self._linear(self._rounded(mixed, f"{at}.ao", hidden), f"{at}.ao", (hidden, hidden), add=shift)
+        state, shift = self._norm(self._node("Add", [attended, state]), f"{at}.aln")
+        inner = self._linear(self._rounded(state, f"{at}.fi", hidden), f"{at}.fi", (wide, hidden), shift=shift)
+        inner = self._node("Gelu", [inner])
+        outer = self._linear(self._rounded(inner, f"{at}.fo", wide), f"{at}.fo", (hidden, wide), add=shift)
+        return self._norm(self._node("Add", [outer, state]), f"{at}.oln")
 
-    def _norm(self, summed: str, name: str, factors: Float32Array) -> tuple[str, str]:
-        """A layer norm without its shift: divided by ``factors``, as the next matrix wants it, and as it is."""
-        gain = self._weights.tensor(f"{name}.w", len(factors))
+    def _norm(self, summed: str, name: str) -> tuple[str, Float32Array]:
+        """A layer norm short of its shift, and the shift."""
+        shape = self._weights.shape
         centred = self._node("Sub", [summed, self._node("ReduceMean", [summed, self._axis], keepdims=1)])
-        state = self._node(
-            "SimplifiedLayerNormalization", [centred, self._constant(f"{name}.gain", gain / factors)],
-            axis=-1, epsilon=self._weights.shape.layer_norm_epsilon,
-        )  # fmt: skip
-        return state, self._scaled(state, f"{name}.factors", factors)
+        gain = self._constant(f"{name}.w", self._weights.tensor(f"{name}.w", shape.hidden))
+        state = self._node("SimplifiedLayerNormalization", [centred, gain], axis=-1, epsilon=shape.layer_norm_epsilon)
+        return state, self._weights.tensor(f"{name}.b", shape.hidden)
 
-    def _scaled(self, x: str, name: str, factors: Float32Array) -> str:
-        return x if (factors == 1).all() else self._node("Mul", [x, self._constant(name, factors)])
+    def _rounded(self, x: str, name: str, size: int) -> _Rounded:
+        """What the matrix ``name`` takes, (1, tokens, ``size``), in 8 bits, and its outliers as they are."""
+        channels = np.array([at for at in self._outliers.get(name, ()) if at < size], np.int64)
+        large = ""
+        if len(channels):
+            large = self._node("Gather", [x, self._constant(f"{name}.channels", channels)], axis=-1)
+            others = np.ones(size, np.float32)
+            others[channels] = 0
+            x = self._node("Mul", [x, self._constant(f"{name}.others", others)])
+        return _Rounded(self._nodes_of("DynamicQuantizeLinear", [x], outputs=3), large, channels)
 
     def _linear(
-        self, inputs: Sequence[str], name: str, rows: int, columns: int,
-        factors: Float32Array | None, shift: Float32Array | None, *, add: Float32Array | None = None,
+        self, x: _Rounded, name: str, shape: tuple[int, int],
+        *, shift: Float32Array | None = None, add: Float32Array | None = None,
     ) -> str:  # fmt: skip
-        """``W x + b``; ``inputs`` is x, or x rounded already with its scale and zero point.
-
-        x comes divided by ``factors``, and short of ``shift``; ``add``, which is missing elsewhere, is added to the output.
-        """
-        weight = self._weights.tensor(f"{name}.w", rows, columns)
-        bias = self._weights.tensor(f"{name}.b", rows)
-        if shift is not None:
-            bias = bias + weight @ shift
-        if add is not None:
-            bias = bias + add
-        rounded, scales = _rounded(weight if factors is None else weight * factors, self._levels)
-        matrix = self._constant(f"{name}.w", rounded.T)
-        scale, offset = self._constant(f"{name}.scale", scales), self._constant(f"{name}.b", bias)
-        if len(inputs) == 1:
-            return self._node("DynamicQuantizeMatMul", [inputs[0], matrix, scale, "", offset], domain=MICROSOFT)
-        x, x_scale, x_zero = inputs
-        return self._node("MatMulIntegerToFloat", [x, matrix, x_scale, scale, x_zero, "", offset], domain=MICROSOFT)
-
-    def _factors(self, name: str, size: int) -> Float32Array:
-        """What the channels of the input of a matrix are divided by, (size,); 1 for all but a few."""
-        factors = np.ones(size, np.float32)
-        for channel, factor in self._outliers.get(name, {}).items():
-            if channel < size:
-                factors[channel] = factor
-        return factors
+        """``W x + b``, W of ``shape`` (rows, columns). x is short of ``shift``; ``add`` is added to the output."""
+        weight = self._weights.tensor(f"{name}.w", *shape)
+        bias = self._weights.tensor(f"{name}.b", shape[0])
+        bias = bias if shift is None else bias + weight @ shift
+        bias = bias if add is None else bias + add
+        apart = weight[:, x.channels]
+        weight[:, x.channels] = 0
+        matrix, scales = _in_8_bits(weight, self._levels)
+        whole, scale, zero = x.parts
+        products = self._node(
+            "MatMulIntegerToFloat",
+            [whole, self._constant(f"{name}.w", matrix.T), scale, self._constant(f"{name}.scale", scales), zero, "",
+             self._constant(f"{name}.b", bias)],
+            domain=MICROSOFT,
+        )  # fmt: skip
+        if not x.large:
+            return products
+        rest = self._node("MatMul", [x.large, self._constant(f"{name}.apart", apart.T)])
+        return self._node("Add", [products, rest])
 
     def _constant(self, name: str, values: npt.NDArray[np.generic]) -> str:
         self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
@@ -176,7 +171,7 @@ class _Graph:
         return names
 
 
-def _rounded(weight: Float32Array, levels: int) -> tuple[npt.NDArray[np.int8], Float32Array]:
+def _in_8_bits(weight: Float32Array, levels: int) -> tuple[npt.NDArray[np.int8], Float32Array]:
     """A matrix as int8 of at most ``levels``, and the scale of each of its rows, (rows,) float32."""
     scales = np.abs(weight).max(axis=1) / levels
     scales[scales == 0] = 1.0

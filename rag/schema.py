@@ -1,4 +1,4 @@
-"""The tables of ``library.db`` and how they came to be.
+"""The tables of ``library.db``, how they came to be, and connections to them.
 
 Migrations are named, run in order, each in one transaction that also records it; running them again does nothing.
 ``PRAGMA user_version`` holds their count, so that an older program refuses a newer library instead of harming it.
@@ -7,6 +7,12 @@ Migrations are named, run in order, each in one transaction that also records it
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from rag.errors import LibraryTooNewError
+
+BUSY_TIMEOUT = 10.0  # seconds to wait for another writer
 
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     (
@@ -53,7 +59,7 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
     (
         "0003 what has changed since a generation can be told without reading all",
         """
-        CREATE TABLE change (        -- a row a transaction: a derived index of a generation that stands here can be brought up to date
+        CREATE TABLE change (              -- a row a transaction, of the latest: see Store.changes_since
             generation INTEGER PRIMARY KEY,
             last_key INTEGER NOT NULL,     -- passages with greater keys came later
             last_removal INTEGER NOT NULL  -- removals with greater numbers came later
@@ -63,7 +69,9 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
             key INTEGER NOT NULL  -- of a passage that is gone
         );
         CREATE TRIGGER passage_removed AFTER DELETE ON passage
-            BEGIN INSERT INTO removal (key) VALUES (old.key) | END;
+        BEGIN
+            INSERT INTO removal (key) VALUES (old.key);
+        END;
         INSERT INTO change VALUES (
             (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'),
             coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'passage'), 0),
@@ -72,6 +80,42 @@ MIGRATIONS: tuple[tuple[str, str], ...] = (
         """,
     ),
 )
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the library file, or make it.
+
+    Raises:
+        LibraryTooNewError: a newer version has written it.
+        sqlite3.Error: it cannot be read or written.
+
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+    return _prepared(connection, path.parent, "journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL")
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A library on a medium that cannot be written, such as a mounted image: all but writing works."""
+    log = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"  # without a log nobody else is writing either
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    return _prepared(connection, path.parent)
+
+
+def _prepared(connection: sqlite3.Connection, folder: Path, *pragmas: str) -> sqlite3.Connection:
+    """The connection, at the newest schema; closed when that cannot be, as with an older one that cannot be written."""
+    try:
+        if (version := schema_version(connection)) > len(MIGRATIONS):
+            raise LibraryTooNewError(path=folder, version=version, supported=len(MIGRATIONS))
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+        ensure_schema(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def ensure_schema(connection: sqlite3.Connection) -> None:
@@ -99,8 +143,16 @@ def schema_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _statements(script: str) -> list[str]:
-    # executescript() would commit first and so lose the transaction. No statement here holds a semicolon in a string; inside of a
-    # trigger one is written as a bar.
+def _statements(script: str) -> Iterator[str]:
+    """The statements one by one: ``executescript`` would commit first and so lose the transaction."""
+    # Without comments, as ALTER TABLE keeps one at its end and then fails to read itself. No string here holds two dashes.
     without_comments = "\n".join(line.partition("--")[0] for line in script.splitlines())
-    return [statement.replace("|", ";") for statement in without_comments.split(";") if statement.strip()]
+    statement = ""
+    for piece in without_comments.split(";"):
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):  # else the semicolon is within a trigger or a string
+            if statement.strip(" \n;"):
+                yield statement
+            statement = ""
+    if statement:
+        yield statement

@@ -21,21 +21,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rag.changes import Changes, forget_old_changes, note_change
 from rag.errors import (
     DocumentNotFoundError,
     DuplicateIdError,
     LibraryBusyError,
     LibraryCorruptError,
     LibraryMissingError,
-    LibraryTooNewError,
     ModelMismatchError,
     StorageError,
 )
-from rag.schema import MIGRATIONS, ensure_schema, schema_version
-from rag.types import Document, DocumentInfo, IndexedPassage, Mark, Passage, Sentence
+from rag.rows import passage_of, problem_of, row_of
+from rag.schema import connect, connect_read_only
+from rag.types import Document, DocumentInfo, IndexedPassage, Mark
 
 FILE_NAME = "library.db"
-BUSY_TIMEOUT = 10.0  # seconds to wait for another writer
 
 _PASSAGE = 'key, document, start, "end", sentences, vector, sentence_vectors, heading'
 
@@ -47,14 +47,6 @@ class NewDocument:
     document: Document
     original: bytes
     passages: Sequence[IndexedPassage]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Keys of passages that have come, rising, and that have gone, rising. What came and went meanwhile is among the latter."""
-
-    come: npt.NDArray[np.int64]
-    gone: npt.NDArray[np.int64]
 
 
 class Store:
@@ -81,20 +73,9 @@ class Store:
             if not create and path.stat().st_size == 0:
                 raise LibraryCorruptError(path=folder, detail="the file is empty")
             if path.is_file() and not os.access(folder, os.W_OK):
-                return cls(folder, _connect_read_only(path))
+                return cls(folder, connect_read_only(path))
             folder.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-            try:
-                if (version := schema_version(connection)) > len(MIGRATIONS):
-                    raise LibraryTooNewError(path=folder, version=version, supported=len(MIGRATIONS))
-                connection.execute("PRAGMA journal_mode = WAL")  # readers go on while one writes
-                connection.execute("PRAGMA foreign_keys = ON")
-                connection.execute("PRAGMA synchronous = FULL")
-                ensure_schema(connection)
-            except BaseException:
-                connection.close()
-                raise
-        return cls(folder, connection)
+            return cls(folder, connect(path))
 
     def close(self) -> None:
         """Close the file. Using the store afterwards is an error."""
@@ -201,8 +182,12 @@ class Store:
         rows = self._all("SELECT key FROM passage INDEXED BY passage_document")
         return np.sort(np.array([key for (key,) in rows], dtype=np.int64))
 
+    def was_at(self, generation: int) -> bool:
+        """Whether ``changes_since`` can tell what has changed since."""
+        return self._one("SELECT 1 FROM change WHERE generation = ?", generation) is not None
+
     def changes_since(self, generation: int) -> Changes | None:
-        """What has come and gone since ``generation``, or None if this library was never there."""
+        """What has come and gone since ``generation``, or None if this library was never there, or too long ago."""
         row = self._one("SELECT last_key, last_removal FROM change WHERE generation = ?", generation)
         if row is None:
             return None
@@ -222,7 +207,7 @@ class Store:
                 *some,
             )
             with _decoded(self.folder):
-                rows.update((row[0], _passage(row)) for row in found)
+                rows.update((row[0], passage_of(row)) for row in found)
         return [rows[int(key)] for key in keys if int(key) in rows]
 
     def vectors(self, keys: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -232,6 +217,9 @@ class Store:
             KeyError: a key is not there.
 
         """
+        if len(keys) == 0:
+            _, dimension = self.model() or ("", 0)
+            return np.zeros((0, dimension), np.float32)
         found: dict[int, bytes] = {}
         for at in range(0, len(keys), 500):
             some = [int(key) for key in keys[at : at + 500]]
@@ -343,6 +331,21 @@ class Store:
         with self._transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO meta VALUES ('seeded', '1')")
 
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """For as long as this lasts no other thread or process writes. Nothing in the library is written inside either.
+
+        Raises:
+            LibraryBusyError, StorageError: another process goes on writing, or the library cannot be written.
+
+        """
+        with self._lock, _translated(self.folder):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
     # Checking
 
     def problems(self) -> list[str]:
@@ -368,7 +371,7 @@ class Store:
             yield ": has no passages"
         _, dimension = self.model() or ("", 0)
         for passage in self.passages(keys):
-            if (problem := _problem(passage, document, dimension)) is not None:
+            if (problem := problem_of(passage, document, dimension)) is not None:
                 yield f", passage {passage.key}: {problem}"
 
     # Plumbing
@@ -387,7 +390,8 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
                 yield self._connection
-                _note_change(self._connection)
+                note_change(self._connection)
+                forget_old_changes(self._connection)
 
 
 def _sha256(data: bytes) -> str:
@@ -412,87 +416,16 @@ def _drop_source(connection: sqlite3.Connection, collection: str, name: str) -> 
         )
 
 
-def _note_change(connection: sqlite3.Connection) -> None:
-    """Raise the generation, and note what the last passage and the last removal were when it came."""
-    connection.execute(
-        """UPDATE meta SET value = CAST(value AS INTEGER) + 1 + (random() & 0xFFFFFFFFFF) WHERE key = 'generation'"""
-    )
-    connection.execute(
-        """INSERT INTO change VALUES (
-               (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'generation'),
-               coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'passage'), 0),
-               coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'removal'), 0))"""
-    )
-
-
 def _marks(some: Sequence[object]) -> str:
     return ",".join("?" * len(some))
-
-
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """A library on a medium that cannot be written, such as a mounted image: all but writing works."""
-    log = path.with_name(path.name + "-wal")
-    mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"  # without a log nobody else is writing either
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False
-    )
-    if (version := schema_version(connection)) != len(MIGRATIONS):
-        connection.close()
-        raise LibraryTooNewError(path=path.parent, version=version, supported=len(MIGRATIONS))
-    return connection
 
 
 def _insert_passages(connection: sqlite3.Connection, document: str, passages: Sequence[IndexedPassage]) -> None:
     connection.executemany(
         'INSERT INTO passage (document, start, "end", sentences, vector, sentence_vectors, heading)'
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [_row(document, passage) for passage in passages],
+        [row_of(document, passage) for passage in passages],
     )
-
-
-def _row(document: str, indexed: IndexedPassage) -> tuple[object, ...]:
-    sentences = [[s.start, s.end, " ".join(s.morphemes)] for s in indexed.sentences]
-    return (
-        document,
-        indexed.passage.start,
-        indexed.passage.end,
-        json.dumps(sentences, ensure_ascii=False),
-        indexed.vector.astype("<f4").tobytes(),
-        indexed.sentence_vectors.astype("<f2").tobytes(),
-        " ".join(indexed.heading),
-    )
-
-
-def _passage(row: Sequence[Any]) -> IndexedPassage:
-    key, document, start, end, sentences, vector, sentence_vectors, heading, text = row
-    unpacked = tuple(Sentence(a, b, tuple(forms.split())) for a, b, forms in json.loads(sentences))
-    vector = np.frombuffer(vector, "<f4")
-    return IndexedPassage(
-        Passage(document, start, end, text),
-        unpacked,
-        vector,
-        np.frombuffer(sentence_vectors, "<f2").reshape(-1, len(vector)),
-        key,
-        tuple(heading.split()),
-    )
-
-
-def _problem(indexed: IndexedPassage, document: Document, dimension: int) -> str | None:
-    passage = indexed.passage
-    if not 0 <= passage.start < passage.end <= len(document.text):
-        return "its span is outside the text"
-    if document.text[passage.start : passage.end] != passage.text:
-        return "its span and SQLite's do not agree"
-    if any(not passage.start <= s.start < s.end <= passage.end for s in indexed.sentences):
-        return "a sentence is outside the passage"
-    if not indexed.sentences or (indexed.sentences[0].start, indexed.sentences[-1].end) != (passage.start, passage.end):
-        return "its sentences do not cover it"
-    if indexed.vector.shape != (dimension,) or indexed.sentence_vectors.shape != (len(indexed.sentences), dimension):
-        return "its vectors have the wrong shape"
-    lengths = np.linalg.norm(np.vstack([indexed.vector, indexed.sentence_vectors.astype(np.float32)]), axis=1)
-    if not np.allclose(lengths, 1.0, atol=1e-2):
-        return "its vectors are not of unit length"
-    return None
 
 
 @contextmanager

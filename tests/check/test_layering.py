@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "outliers"}),
-    frozenset({"interfaces", "settings", "citations", "pace"}),
-    frozenset({"weights", "morphology", "furniture", "schema"}),
+    frozenset({"interfaces", "settings", "citations", "pace", "rows", "changes", "postings"}),
+    frozenset({"weights", "morphology", "furniture", "schema", "segments", "lists"}),
     frozenset({"loaders", "splitting", "tokenizer", "encoder", "store", "dense", "lexical", "fakes"}),
     frozenset({"indexes", "indexing", "conversation", "answering", "adding", "sentence_models"}),
     frozenset({"retrieval", "embedding"}),
@@ -28,7 +28,7 @@ TIERS: tuple[frozenset[str], ...] = (
 TIER = {name: number for number, names in enumerate(TIERS) for name in names}
 
 OWNERS = {
-    "faiss": {"dense"},
+    "faiss": {"lists"},
     "gradio": {"page"},
     "kiwipiepy": {"morphology"},
     "langchain_core": {"adapters"},
@@ -82,6 +82,7 @@ FILES = [
         *ROOT.glob("rag/**/*.py"),
         *ROOT.glob("evals/**/*.py"),
         *ROOT.glob("benchmarks/**/*.py"),
+        *ROOT.glob("training/**/*.py"),
         ROOT / "app.py",
     ]
     if path != ROOT / "rag/__init__.py"

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rag import embedding
 from rag.embedding import BundledEmbedder, open_embedder, usable_cores
 from rag.indexing import index_documents
 from rag.interfaces import Vectors
@@ -72,12 +71,12 @@ def test_the_bundled_model_needs_no_torch_where_there_is_no_driver(monkeypatch: 
     def none(name: str) -> None:
         raise OSError(name)
 
-    monkeypatch.setattr(embedding.ctypes, "CDLL", none)
+    monkeypatch.setattr("ctypes.CDLL", none)
     assert isinstance(open_embedder(Settings()), BundledEmbedder)
 
 
 def test_a_driver_without_a_gpu_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding.ctypes, "CDLL", lambda name: name)  # then torch is asked, which sees none here
+    monkeypatch.setattr("ctypes.CDLL", lambda name: name)  # then torch is asked, which sees none here
     assert isinstance(open_embedder(Settings()), BundledEmbedder)
 
 

@@ -78,12 +78,12 @@ def test_every_state_is_near_to_that_of_float32(
     assert near.min() > 0.99
 
 
-def test_dividing_the_outliers_is_what_keeps_it_exact(
+def test_leaving_out_the_outliers_is_what_keeps_it_exact(
     weights: Weights, encoder: Encoder, tokenizer: Tokenizer, plain: SentenceTransformer
 ) -> None:
     without = Encoder(weights, {})
     lost = 1 - np.mean(list(cosines(without, tokenizer, plain)))
-    assert lost > 2 * (1 - np.mean(list(cosines(encoder, tokenizer, plain))))
+    assert lost > 4 * (1 - np.mean(list(cosines(encoder, tokenizer, plain))))
 
 
 def test_outliers_name_channels_that_there_are(weights: Weights) -> None:
@@ -92,8 +92,8 @@ def test_outliers_name_channels_that_there_are(weights: Weights) -> None:
         f"l{i}.{m}": n for i in range(shape.layers) for m, n in zip(("q", "fi", "fo"), (384, 384, 1536), strict=True)
     }
     assert OUTLIERS.keys() <= sizes.keys()
-    assert all(0 <= channel < sizes[name] for name, factors in OUTLIERS.items() for channel in factors)
-    assert all(factor > 1 for factors in OUTLIERS.values() for factor in factors.values())
+    assert all(0 <= channel < sizes[name] for name, channels in OUTLIERS.items() for channel in channels)
+    assert len(OUTLIERS) == 3 * shape.layers and all(len(set(channels)) == 3 for channels in OUTLIERS.values())
 
 
 def test_processors_that_cut_off_large_sums_get_smaller_weights(

@@ -1,4 +1,7 @@
-"""A process that adds documents is killed, again and again; what it leaves is whole, and adding again completes it."""
+"""A process that adds documents is killed, again and again; what it leaves is whole, and adding again completes it.
+
+So is what processes leave that add at once.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +47,11 @@ print("done", flush=True)
 """
 
 
-def make_documents(folder: Path, count: int) -> set[str]:
+def make_documents(folder: Path, count: int, first: int = 0) -> set[str]:
     """Small files of several passages each, and one of many lines. Returns the texts."""
     folder.mkdir()
     texts = set()
-    for n in range(count):
+    for n in range(first, first + count):
         text = "\n".join(f"{n}번 문서의 {m}번째 줄은 이렇게 적혀 있다." for m in range(30))
         (folder / f"{n:03}.txt").write_text(text, "utf-8")
         texts.add(text)
@@ -57,9 +60,13 @@ def make_documents(folder: Path, count: int) -> set[str]:
     return texts | {line["text"] for line in lines}
 
 
+def begin_adding(library: Path, folder: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", ADDING, str(library), str(folder)], stdout=subprocess.PIPE)
+
+
 def add_and_be_killed(library: Path, folder: Path, chance: random.Random) -> bool:
     """Add in a process of its own and kill it somewhere. Says whether that was before it was done."""
-    process = subprocess.Popen([sys.executable, "-c", ADDING, str(library), str(folder)], stdout=subprocess.PIPE)
+    process = begin_adding(library, folder)
     assert process.stdout is not None
     with process, process.stdout as told:
         last = next((line for line in told if b"embed" in line), b"")  # here new work begins
@@ -103,3 +110,16 @@ def test_what_a_killed_process_leaves_is_whole(
         assert (len(report.unchanged), len(report.added), report.failed) == (count, len(texts) - count, ())
         assert {assistant.document(info.id).text for info in assistant.documents()} == texts
         assert assistant.verify() == []
+
+
+def test_what_processes_leave_that_add_at_once_is_whole(tmp_path: Path, open_library: Callable[..., Assistant]) -> None:
+    folders = [tmp_path / name for name in ("docs", "more", "most")]
+    texts = set[str]().union(*(make_documents(folder, 20, 20 * n) for n, folder in enumerate(folders)))
+    processes = [begin_adding(tmp_path / "index", folder) for folder in folders]
+    assert [b"done" in process.communicate()[0] for process in processes] == [True] * 3
+    with open_library() as assistant:
+        assert {assistant.document(info.id).text for info in assistant.documents()} == texts
+        assert assistant.verify() == []
+    derived = tmp_path / "index" / "derived"
+    named = json.loads((derived / "manifest.json").read_text("utf-8"))["files"]
+    assert {path.name for path in derived.iterdir()} == {"manifest.json", *named}

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import dense
+from rag import dense, lists
 from rag.dense import FaissIndex
 from rag.fakes import ExactIndex
 from rag.interfaces import Keys, Vectors
@@ -167,6 +167,23 @@ def test_without_true_vectors_scores_are_near(small: None) -> None:
     assert index.scores(RIGHT, np.array([333])) == pytest.approx([0.5], abs=2 / 255)  # cos 60 degrees
 
 
+def test_what_is_held_is_told_apart_from_what_is_lent(small: None, tmp_path: Path) -> None:
+    index = FaissIndex(2, lambda keys: -circle(keys))  # not at all what was added
+    for keys in (np.arange(1, 102), np.arange(102, 104)):
+        index.add(keys, circle(keys))
+    index.remove(np.array([7]))
+    asked = np.array([103, 50, 20])  # the first is none of the lists
+    for one in (index, FaissIndex.load(tmp_path, index.save(tmp_path), circle)):
+        held = one.reconstruct(asked)
+        assert held[0].tolist() == circle(asked)[0].tolist()
+        assert held == pytest.approx(circle(asked), abs=1 / 255)  # half a step of a range of at most 2
+        with pytest.raises(KeyError, match="7"):
+            one.reconstruct(np.array([50, 7]))
+        assert one.reconstruct(np.zeros(0, np.int64)).shape == (0, 2)
+        one.add(np.arange(200, 400), circle(np.arange(200, 400)))  # into the lists, mapped or not
+        assert one.reconstruct(np.array([399])) == pytest.approx(circle(np.array([399])), abs=1 / 255)
+
+
 def test_newest_vectors_are_found_beside_the_lists(small: None) -> None:
     index = FaissIndex(2, circle)
     for keys in (np.arange(1, 102), np.arange(102, 110)):
@@ -191,7 +208,7 @@ def test_of_equals_in_lists_and_newest_the_lowest_keys_stay(small: None) -> None
 
 
 def test_all_are_found_though_few_lists_are_read(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense, "PROBES", 1)
+    monkeypatch.setattr(lists, "PROBES", 1)
     index = on_circle()
     assert len(index.search(RIGHT, 10)[0]) == 10
     assert index.search(RIGHT, 1000)[0].tolist() == list(range(1, SIZE + 1))
@@ -250,7 +267,7 @@ def test_lists_are_trained_again_when_they_have_grown(small: None) -> None:
 
 
 def test_the_same_adds_give_the_same_index(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense, "PROBES", 1)  # so that it matters which lists there are
+    monkeypatch.setattr(lists, "PROBES", 1)  # so that it matters which lists there are
     random = np.random.default_rng(11)
     vectors = random.standard_normal((500, 8)).astype(np.float32)
     once, again = FaissIndex(8), FaissIndex(8)
@@ -262,7 +279,7 @@ def test_the_same_adds_give_the_same_index(small: None, monkeypatch: pytest.Monk
 
 def test_recall_on_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dense, "EXACT", 1_000)
-    monkeypatch.setattr(dense, "PROBES", 40)  # of 6,000 / 40 lists
+    monkeypatch.setattr(lists, "PROBES", 40)  # of 6,000 / 40 lists
     random = np.random.default_rng(5)
     centres = random.standard_normal((100, 32))
     vectors = centres[random.integers(0, 100, 6_000)] + 1.1 * random.standard_normal((6_000, 32))
@@ -298,7 +315,7 @@ def test_an_empty_index_is_written_too(tmp_path: Path) -> None:
 def test_lists_and_newest_and_dead_are_read(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_mapped: bool
 ) -> None:
-    monkeypatch.setattr(dense, "MAPPED", is_mapped)
+    monkeypatch.setattr(lists, "MAPPED", is_mapped)
     index = on_circle()
     index.add(np.array([500]), circle(np.array([500])))
     index.remove(np.array([1, 2]))
@@ -361,7 +378,7 @@ def test_nothing_stays_of_a_file_that_cannot_be_written(
     monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(OSError, match="disk full"):
         index.save(tmp_path)
-    assert not list(tmp_path.glob("dense-keys-*")) and not list(tmp_path.glob("dense-state-*"))
+    assert names_in(tmp_path) == set()  # nor of the lists, which are of no use without their keys
     monkeypatch.undo()
     assert len(FaissIndex.load(tmp_path, index.save(tmp_path))) == SIZE
 

@@ -32,7 +32,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag import lexical
+from rag import lexical, postings, segments
 from rag.interfaces import Keys, Scores
 from rag.lexical import LexicalIndex
 
@@ -251,7 +251,9 @@ def test_any_changes_leave_an_index_of_what_is_left(
     index, left, key = LexicalIndex(), dict[int, list[str]](), 0
     with (
         tempfile.TemporaryDirectory() as folder,
-        patch.multiple(lexical, BLOCK=5, CHUNK=7, SEEK=1),  # as if there were many
+        patch.object(lexical, "BLOCK", 5),
+        patch.object(postings, "CHUNK", 7),
+        patch.object(segments, "SEEK", 1),  # as if there were many
     ):
         for change in changes:
             if isinstance(change, str):
@@ -291,14 +293,14 @@ def test_common_words_are_left_out_without_a_difference(seek: int) -> None:
         question = [f"낱말{number}" for number in numbers]
         scores = index.scores(question, index.keys())
         assert scores == pytest.approx(by_bm25s(passages, question), rel=1e-5)
-        with patch.object(lexical, "SEEK", seek):
+        with patch.object(segments, "SEEK", seek):
             for k in (1, 10, 50, 5000):
                 assert_finds(index, question, scores, k)
 
 
 def test_a_common_word_is_looked_up_only_for_what_a_rare_one_found() -> None:
     index = made(np.arange(1000), [["배", *(["강"] if key % 100 == 0 else [])] for key in range(1000)])
-    with patch.object(lexical, "_part", wraps=lexical._part) as part:
+    with patch.object(segments, "_part", wraps=segments._part) as part:
         assert [key for key, _ in found(index, ["배", "강"], k=3)] == [0, 100, 200]
     assert [len(call.args[0]) for call in part.call_args_list] == [10, 10]
 
@@ -365,6 +367,18 @@ def test_a_folder_is_written_what_it_lacks(index: LexicalIndex, tmp_path: Path) 
     for name in names:  # another process has written another index and cleared these away
         (here / name).unlink()
     assert LexicalIndex.load(here, index.save(here)).keys().tolist() == [10, 20]
+
+
+def test_nothing_stays_of_a_segment_that_cannot_be_written(index: LexicalIndex, tmp_path: Path) -> None:
+    def fail_at_counts(file: Any, values: npt.NDArray[Any], **_: object) -> None:
+        file.write(b"half")
+        if file.name.endswith("-counts.npy"):
+            raise OSError("disk full")
+
+    with patch.object(np, "save", fail_at_counts), pytest.raises(OSError, match="disk full"):
+        index.save(tmp_path)
+    assert sizes(tmp_path) == {}
+    assert found(LexicalIndex.load(tmp_path, index.save(tmp_path)), ["강"]) == found(index, ["강"])
 
 
 def damaged(names: tuple[str, ...], end: str) -> str:
@@ -448,7 +462,7 @@ def test_names_must_be_those_of_one_index(index: LexicalIndex, tmp_path: Path) -
 
 
 def test_segments_out_of_order_are_refused(index: LexicalIndex, tmp_path: Path) -> None:
-    with patch.object(lexical, "GROWTH", 0):
+    with patch.object(segments, "GROWTH", 0):
         index.add(np.array([40]), [["배"]])
     names = index.save(tmp_path)
     state = json.loads((tmp_path / names[0]).read_text("utf-8"))

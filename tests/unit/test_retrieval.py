@@ -200,19 +200,19 @@ def test_a_notice_on_every_page_does_not_crowd_out_the_rest(store: Store, retrie
 
 def test_faiss_is_what_searches(store: Store, retriever: HybridRetriever, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, {"하늘": (at(1.0), "하늘"), "바다": (at(0.6), "바다"), "산": (at(0.0), "산")})
-    search: Any = faiss.IndexIDMap2.search
+    search: Any = faiss.IndexFlatIP.search
     calls: list[list[float]] = []
 
     def recording(index: object, vectors: Vectors, k: int) -> object:
         calls.append(vectors[0].tolist())
         return search(index, vectors, k)
 
-    monkeypatch.setattr(faiss.IndexIDMap2, "search", recording)
+    monkeypatch.setattr(faiss.IndexFlatIP, "search", recording)
     retriever.search("우주", 1)
     assert calls == [[1, 0]]
     # And what it says is believed: were it to find one passage only, so would we.
-    only = np.array([[0.6]], np.float32), np.array([[2]], np.int64)
-    monkeypatch.setattr(faiss.IndexIDMap2, "search", lambda *_: only)
+    only = np.array([[0.6]], np.float32), np.array([[1]], np.int64)  # its second row
+    monkeypatch.setattr(faiss.IndexFlatIP, "search", lambda *_: only)
     assert [hit.passage.text for hit in retriever.search("우주", 10)] == ["바다"]
 
 
@@ -224,7 +224,7 @@ def test_search_fails_when_faiss_does(
     def broken(*_: object) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(faiss.IndexIDMap2, "search", broken)
+    monkeypatch.setattr(faiss.IndexFlatIP, "search", broken)
     with pytest.raises(RuntimeError, match="out of order"):
         retriever.search("하늘", 1)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rag.store
+import rag.changes
+import rag.schema
 from rag.errors import (
     DocumentNotFoundError,
     DuplicateIdError,
@@ -23,7 +24,7 @@ from rag.errors import (
     ModelMismatchError,
     StorageError,
 )
-from rag.schema import MIGRATIONS
+from rag.schema import MIGRATIONS, ensure_schema
 from rag.store import FILE_NAME, NewDocument, Store
 from rag.types import Document, IndexedPassage, Mark, Passage, Sentence
 
@@ -159,6 +160,39 @@ def test_passages_come_in_the_order_of_the_keys_asked_for(store: Store) -> None:
     assert store.vectors(keys).shape == (1200, 2)
 
 
+def test_morphemes_and_vectors_come_in_the_order_of_the_keys_asked_for(store: Store) -> None:
+    (new,) = [a_document(text="가나다라" * 300, pieces=1200)]
+    numbered = [
+        replace(
+            passage,
+            sentences=(Sentence(n, n + 1, (f"낱말{n}",)),),
+            vector=np.array([np.cos(n), np.sin(n)], np.float32),
+        )
+        for n, passage in enumerate(new.passages)
+    ]
+    store.write([replace(new, passages=numbered)], model=MODEL)
+    keys = store.keys()[::-1].tolist()
+    assert list(store.morphemes(keys)) == [[f"낱말{n}"] for n in reversed(range(1200))]
+    assert np.array_equal(store.vectors(keys), np.stack([passage.vector for passage in numbered[::-1]]))
+
+
+def test_there_are_no_morphemes_and_vectors_of_keys_that_are_gone(store: Store) -> None:
+    store.write([a_document(pieces=2), a_document("sea", "바다", "sea.txt")], model=MODEL)
+    first, second, sea = store.keys().tolist()
+    store.remove("sky")
+    for read in (store.vectors, lambda keys: list(store.morphemes(keys))):
+        with pytest.raises(KeyError, match=str(second)):
+            read([sea, second, first])
+
+
+def test_nothing_asked_for_is_nothing(store: Store) -> None:
+    assert store.vectors([]).shape == (0, 0)  # no model is known
+    store.write([a_document()], model=MODEL)
+    assert store.vectors([]).shape == (0, 2)
+    assert list(store.morphemes([])) == []
+    assert store.passages([]) == []
+
+
 def test_unknown_id(store: Store) -> None:
     for call in (store.document, store.original, store.remove):
         with pytest.raises(DocumentNotFoundError):
@@ -204,6 +238,17 @@ def test_same_content_from_two_sources_goes_with_the_last_of_them(store: Store) 
     assert store.count() == 1
     store.unlink("notes", ["c.txt"])
     assert (store.count(), len(store.keys())) == (0, 0)
+
+
+def test_a_source_that_comes_to_hold_something_else_leaves_the_document_to_the_other_source(store: Store) -> None:
+    store.write([a_document(name="a.txt"), a_document(name="b.txt")], model=MODEL)
+    (key,) = store.keys().tolist()
+    store.write([a_document("sea", "바다", "a.txt")], model=MODEL)
+    assert texts(store) == {"sky": SKY, "sea": "바다"}
+    assert store.source("files", "b.txt") == ("sky", hashlib.sha256(SKY.encode()).hexdigest())
+    assert store.keys().tolist()[0] == key
+    store.link("files", "b.txt", "sea")  # now nothing holds it
+    assert texts(store) == {"sea": "바다"}
 
 
 def test_removing_takes_all_sources_along(store: Store) -> None:
@@ -274,6 +319,95 @@ def test_vectors_of_another_model_are_not_written_beside_those_there(tmp_path: P
     second.close()
 
 
+def test_nobody_writes_while_one_has_the_library_for_itself(store: Store, other: sqlite3.Connection) -> None:
+    store.write([a_document()], model=MODEL)
+    before = store.generation()
+    with store.exclusive():
+        assert texts(store) == {"sky": SKY}
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+    assert store.generation() == before
+
+
+# What has changed
+
+
+def changes(store: Store, generation: int) -> tuple[list[int], list[int]] | None:
+    """Keys that have come and gone."""
+    assert store.was_at(generation) == (store.changes_since(generation) is not None)
+    since = store.changes_since(generation)
+    return None if since is None else (since.come.tolist(), since.gone.tolist())
+
+
+def test_what_has_come_and_gone_since(store: Store) -> None:
+    new = store.generation()
+    store.write([a_document(pieces=2), a_document("sea", "바다", "sea.txt")], model=MODEL)
+    written = store.generation()
+    first, second, sea = store.keys().tolist()
+    store.write([a_document("hill", "산", "hill.txt")], model=MODEL)
+    (hill,) = store.keys().tolist()[3:]
+    added = store.generation()
+    store.remove("sky")
+    removed = store.generation()
+    assert changes(store, new) == ([sea, hill], [first, second])  # two came and went meanwhile
+    assert changes(store, written) == ([hill], [first, second])
+    assert changes(store, added) == ([], [first, second])
+    assert changes(store, removed) == ([], [])
+
+
+def test_replacing_a_document_is_coming_and_going(store: Store) -> None:
+    store.write([a_document()], model=MODEL)
+    before, old = store.generation(), store.keys().tolist()
+    store.write([a_document("new", "바다도 파랗다.")], model=MODEL)
+    assert changes(store, before) == (store.keys().tolist(), old)
+    assert store.keys().tolist() != old
+
+
+def test_what_is_undone_has_not_changed_anything(store: Store, other: sqlite3.Connection) -> None:
+    store.write([a_document()], model=MODEL)
+    before = store.generation()
+    other.execute("CREATE TRIGGER fail BEFORE INSERT ON passage BEGIN SELECT RAISE(FAIL, 'no'); END")
+    with pytest.raises(GeungeoError):
+        store.write([a_document("new", "바다")], model=MODEL)
+    assert (store.generation(), changes(store, before)) == (before, ([], []))
+
+
+def test_nothing_is_known_of_generations_of_others(store: Store) -> None:
+    store.write([a_document()], model=MODEL)
+    for generation in (-1, 1, store.generation() - 1, store.generation() + 1, 2**63 - 1):
+        assert changes(store, generation) is None
+
+
+def test_after_new_passages_for_all_nothing_is_known_of_before(store: Store) -> None:
+    store.write([a_document(pieces=3)], model=MODEL)
+    before = store.generation()
+    store.replace_passages({"sky": a_document().passages}, model=MODEL, generation=before)
+    after = store.generation()
+    assert changes(store, before) is None
+    assert changes(store, after) == ([], [])
+    assert store._all("SELECT count(*) FROM removal") == [(0,)]
+    (key,) = store.keys().tolist()
+    store.remove("sky")
+    assert changes(store, after) == ([], [key])  # numbers of removals go on, they do not begin anew
+
+
+def test_only_the_latest_changes_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rag.changes, "CHANGES_KEPT", 3)
+    generations, gone = [store.generation()], []
+    for _ in range(10):
+        store.write([a_document(pieces=2)], model=MODEL)
+        generations.append(store.generation())
+        gone.append(store.keys().tolist())
+        assert store._all("SELECT count(*) FROM change")[0][0] <= 3
+        assert store._all("SELECT count(*) FROM removal")[0][0] <= 2 * 3
+    assert [changes(store, generation) for generation in generations[:8]] == [None] * 8
+    assert changes(store, generations[8]) == (gone[9], gone[7] + gone[8])
+    assert changes(store, generations[9]) == (gone[9], gone[8])
+    assert changes(store, generations[10]) == ([], [])
+
+
 # Trouble
 
 
@@ -295,7 +429,7 @@ def test_other_writer_makes_us_wait_then_say_so(
     tmp_path: Path, store: Store, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.write([a_document()], model=MODEL)
-    monkeypatch.setattr(rag.store, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(rag.schema, "BUSY_TIMEOUT", 0.05)
     impatient = Store.open(tmp_path)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LibraryBusyError):
@@ -368,7 +502,7 @@ def test_damaged_row_is_called_damage_when_read(store: Store, other: sqlite3.Con
     keys = store.keys().tolist()
     other.execute("UPDATE passage SET sentences = 'no JSON', vector = substr(vector, 1, 7)")
     other.execute("UPDATE document SET marks = '{'")
-    reads = (lambda: store.passages(keys), lambda: store.vectors(keys), lambda: list(store.morphemes()))
+    reads = (lambda: store.passages(keys), lambda: store.vectors(keys), lambda: list(store.morphemes(keys)))
     for read in (*reads, lambda: store.document("sky")):
         with pytest.raises(LibraryCorruptError):
             read()
@@ -397,12 +531,27 @@ def test_a_library_that_cannot_be_written_can_be_read(tmp_path: Path, monkeypatc
     store.close()
 
 
+def test_an_older_library_that_cannot_be_written_is_not_called_newer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("rag.schema.MIGRATIONS", MIGRATIONS[:2])
+        connection = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+        ensure_schema(connection)
+        connection.close()
+    before = (tmp_path / FILE_NAME).read_bytes()
+    monkeypatch.setattr("rag.store.os.access", lambda path, mode: False)
+    with pytest.raises(StorageError, match="readonly"):
+        Store.open(tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
 def test_a_passage_is_found_by_its_documents_title(store: Store) -> None:
     new = a_document()
     titled = replace(new.passages[0], heading=("하늘", "노래"))
     store.write([replace(new, passages=[titled])], model=MODEL)
     (key,) = store.keys().tolist()
-    assert list(store.morphemes()) == [(key, ["하늘", "노래", "하늘", "파랗"])]
+    assert list(store.morphemes([key])) == [["하늘", "노래", "하늘", "파랗"]]
     (back,) = store.passages([key])
     assert back.heading == ("하늘", "노래")
     assert back.morphemes == ["하늘", "파랗"]  # what it says itself
