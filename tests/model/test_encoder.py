@@ -93,7 +93,7 @@ def test_outliers_name_channels_that_there_are(weights: Weights) -> None:
     }
     assert OUTLIERS.keys() <= sizes.keys()
     assert all(0 <= channel < sizes[name] for name, channels in OUTLIERS.items() for channel in channels)
-    assert len(OUTLIERS) == 3 * shape.layers and all(len(set(channels)) == 3 for channels in OUTLIERS.values())
+    assert len(OUTLIERS) == 3 * shape.layers and all(len(set(channels)) == 16 for channels in OUTLIERS.values())
 
 
 def test_processors_that_cut_off_large_sums_get_smaller_weights(
