@@ -65,6 +65,8 @@ def fill(index: Path) -> None:
 
 def warm(index: Path, rounds: int) -> dict[str, object]:
     """Answers of a running assistant beside plain embeddings of the same questions, milliseconds."""
+    import torch  # noqa: F401  # the plain way, before this library's ways with threads are set
+
     from rag import Assistant
     from rag.sentence_models import load_plain
     from rag.settings import QUERY_PROMPT
@@ -126,6 +128,15 @@ def memory(index: Path) -> dict[str, float]:
         for question in QUESTIONS:
             assistant.ask(question)
     return {"rss_mb": peak_mb()}
+
+
+def resident_mb() -> float:
+    """Resident memory of this process now, MB; where the system does not say, the peak."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return peak_mb()
+    (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmRSS")]
+    return round(int(line.split()[1]) / 1024)
 
 
 def peak_mb() -> float:

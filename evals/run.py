@@ -64,7 +64,7 @@ class Models:
     """The embedding model and the analyser, loaded once for several runs."""
 
     def __init__(self, settings: Settings | None = None, cache: Path | None = None) -> None:
-        from rag.embedding import open_embedder  # seconds, which a mistake in a file need not wait for
+        from rag.embedding import open_embedder  # half a second, which a mistake in a file need not wait for
 
         self.settings = settings or Settings.from_environment()
         self.morphology = Morphology()

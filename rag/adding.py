@@ -17,6 +17,7 @@ from rag.settings import Settings
 from rag.store import Store
 from rag.types import AddReport, Failure, Progress
 
+FILES_GATHERED = 64  # unchanged ones too
 GATHERED = 50_000  # characters: some seconds of work, which is all that a kill can cost
 BYTES_PER_CHARACTER = 2.5  # Hangul takes three in UTF-8, spaces and digits one; a guess until the file is read
 
@@ -30,9 +31,18 @@ class _File:
 
     path: Path
     name: str
-    loaded: list[LoadedDocument]
+    names: frozenset[str]  # source keys of what is in it
     new: list[LoadedDocument]
     outdated: list[tuple[str, str]]  # id and sha256
+
+    @property
+    def characters(self) -> int:
+        """Of text that is new."""
+        return sum(len(item.document.text) for item in self.new)
+
+    def concerns(self, id: str) -> bool:
+        """Whether a document of this id comes or goes with the file."""
+        return any(id == item.document.id for item in self.new) or any(id == old for old, _ in self.outdated)
 
 
 class Adding:
@@ -75,15 +85,14 @@ class Adding:
         other, before = self._done.get(name, (path, content))
         if before != content:  # the one just added must not be lost without a word
             raise DuplicateNameError(path=path, other=other)
-        waiting = {item.document.id for file in self._gathered for item in file.new}
-        if name in self._done or any(item.document.id in waiting for item in loaded):
-            self._write_gathered()  # what this one is compared with must be there
+        if name in self._done or any(file.concerns(item.document.id) for file in self._gathered for item in loaded):
+            self._write_gathered()  # what this one is compared with must be as it will be
         outdated = self._outdated(name, loaded)
-        new = self._new_of(loaded)
-        self._pace.expect(sum(len(item.document.text) for item in new))
-        self._gathered.append(_File(path, name, loaded, new, outdated))
+        file = _File(path, name, frozenset(item.document.name for item in loaded), self._new_of(loaded), outdated)
+        self._pace.expect(file.characters)
+        self._gathered.append(file)
         self._done[name] = (path, content)
-        if sum(len(item.document.text) for file in self._gathered for item in file.new) >= GATHERED:
+        if len(self._gathered) >= FILES_GATHERED or sum(file.characters for file in self._gathered) >= GATHERED:
             self._write_gathered()
 
     def _write_gathered(self) -> None:
@@ -107,7 +116,7 @@ class Adding:
 
     def _finish(self, file: _File) -> None:
         """What is left to do when a file's documents are written."""
-        self._forget_lines(file.name, file.loaded)
+        self._forget_lines(file)
         self._replaced += [id for id, sha256 in file.outdated if self._sha256(id) != sha256]
 
     def _outdated(self, name: str, loaded: Sequence[LoadedDocument]) -> list[tuple[str, str]]:
@@ -145,10 +154,11 @@ class Adding:
         except DocumentNotFoundError:
             return None
 
-    def _forget_lines(self, name: str, loaded: Sequence[LoadedDocument]) -> None:
+    def _forget_lines(self, file: _File) -> None:
         """Lines that a JSONL file no longer has go with it: the file is the source."""
-        gone = self._store.sources_below(self._collection, f"{name}#") - {item.document.name for item in loaded}
-        if gone and all(item.document.name.startswith(f"{name}#") for item in loaded):  # else it is no file of lines
+        prefix = f"{file.name}#"
+        gone = self._store.sources_below(self._collection, prefix) - file.names
+        if gone and all(name.startswith(prefix) for name in file.names):  # else it is no file of lines
             self._store.unlink(self._collection, sorted(gone))
 
 

@@ -218,11 +218,15 @@ class Assistant:
         ids: list[str] = []
         waiting: list[NewDocument] = []
         indexed = self._index([item.document for item in new], pace)
-        for done, (item, (_, passages)) in enumerate(zip(new, indexed, strict=True), 1):
-            waiting.append(NewDocument(item.document, item.original, passages))
-            if done == len(new) or sum(len(w.passages) for w in waiting) >= WRITTEN_AT_ONCE:
+        try:
+            for item, (_, passages) in zip(new, indexed, strict=True):
+                waiting.append(NewDocument(item.document, item.original, passages))
+                if sum(len(w.passages) for w in waiting) >= WRITTEN_AT_ONCE:
+                    some, waiting = waiting, []
+                    ids += self._store.write(some, model=self._model())
+        finally:  # what is embedded is kept, whatever stopped the rest
+            if waiting:
                 ids += self._store.write(waiting, model=self._model())
-                waiting = []
         return ids
 
     def _index(self, documents: Iterable[Document], pace: Pace) -> Iterator[tuple[Document, list[IndexedPassage]]]:

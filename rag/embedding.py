@@ -8,10 +8,7 @@ own prompts.
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,10 +16,7 @@ from rag.encoder import Encoder
 from rag.interfaces import Embedder, Vectors
 from rag.settings import BUNDLED_MODEL, PASSAGE_PROMPT, QUERY_PROMPT, Settings
 from rag.tokenizer import build_tokenizer, token_ids
-from rag.weights import Weights, find_weights, open_weights
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+from rag.weights import Float32Array, Weights, find_weights, open_weights
 
 
 class BundledEmbedder:
@@ -35,10 +29,8 @@ class BundledEmbedder:
 
     def __init__(self, weights: Weights) -> None:
         self.dimension = weights.shape.hidden
-        self._weights = weights
         self._tokenizer = build_tokenizer(weights.tokenizer)
         self._encoder = Encoder(weights)
-        self._pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="geungeo-embed")
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Questions to vectors: (n, dimension) float32, unit rows, in the order given."""
@@ -48,12 +40,6 @@ class BundledEmbedder:
         """Passages or sentences to vectors: (n, dimension) float32, unit rows, in the order given."""
         return self._embed(texts, PASSAGE_PROMPT)
 
-    def as_sentence_transformer(self) -> SentenceTransformer:
-        """The same model for programs that take a ``SentenceTransformer``; its texts need the prompts themselves."""
-        from rag.sentence_models import load_bundled
-
-        return load_bundled(self._weights)
-
     def tokens(self, texts: Sequence[str], prompt: str = PASSAGE_PROMPT) -> list[list[int]]:
         """The token ids that the encoder sees of each text, its prompt and ``<s>`` and ``</s>`` among them."""
         return token_ids(self._tokenizer, texts, prompt, self._encoder.max_tokens)
@@ -62,14 +48,11 @@ class BundledEmbedder:
         rows = np.empty((len(texts), self.dimension), np.float32)
         ids = self.tokens(texts, prompt)
 
-        def fill(at: int) -> None:
-            pooled = self._encoder.encode(ids[at]).mean(axis=0)
-            rows[at] = pooled / np.linalg.norm(pooled)
+        def pool(at: int, states: Float32Array) -> None:
+            mean = states.mean(axis=0)
+            rows[at] = mean / np.linalg.norm(mean)
 
-        if len(texts) == 1:  # a question: no other thread need wake up for it
-            fill(0)
-        else:  # the longest first, or the last one would keep a core waiting
-            list(self._pool.map(fill, sorted(range(len(ids)), key=lambda at: -len(ids[at]))))
+        self._encoder.encode_each(ids, pool)
         return rows
 
 
@@ -85,11 +68,6 @@ def open_embedder(settings: Settings) -> Embedder:
     from rag.sentence_models import SentenceEmbedder
 
     return SentenceEmbedder.open(settings)
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _has_gpu() -> bool:

@@ -13,7 +13,8 @@ OnProgress = Callable[[Progress], None]
 class Pace:
     """Tells ``on_progress`` of passages as they are embedded. The way to go is counted in characters of text.
 
-    It may turn out longer or shorter while one goes it: files are read one after the other, and some need nothing.
+    It may turn out longer or shorter while one goes it: files are read one after the other, and some need nothing. What is told never
+    goes back.
     """
 
     def __init__(self, on_progress: OnProgress | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -24,6 +25,7 @@ class Pace:
         self._passages = 0
         self._busy = 0.0  # seconds; reading files and loading models are no part of it
         self._since = 0.0
+        self._shown = (0, 1)  # done and total as they were last told
 
     def expect(self, characters: int) -> None:
         """So many more are to be embedded than was thought; negative for fewer."""
@@ -47,7 +49,13 @@ class Pace:
         if self._on_progress is None:
             return
         total = max(self._expected, self._done)
+        if (
+            self._done * self._shown[1] < self._shown[0] * total
+        ):  # longer than was thought: better to stand than to go back
+            total = self._done * self._shown[1] // self._shown[0]
+        self._shown = (self._done, max(total, 1))
         known = self._done > 0 and self._busy > 0
+        left = max(self._expected - self._done, 0)
         self._on_progress(
             Progress(
                 "embed",
@@ -55,6 +63,6 @@ class Pace:
                 total,
                 title,
                 per_s=self._passages / self._busy if known else None,
-                left_s=self._busy * (total - self._done) / self._done if known else None,
+                left_s=self._busy * left / self._done if known else None,
             )
         )

@@ -30,7 +30,7 @@ from rag.errors import ModelError
 from rag.interfaces import Vectors
 from rag.settings import BUNDLED_MODEL, PASSAGE_PROMPT, QUERY_PROMPT, Settings
 from rag.tokenizer import build_tokenizer, token_ids
-from rag.weights import Weights, find_weights, open_weights
+from rag.weights import Float32Array, Weights, find_weights, open_weights
 
 logger = logging.getLogger(__name__)
 
@@ -155,10 +155,15 @@ class FastModule(_Module):
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Adds ``token_embeddings``, (n, tokens, hidden) float32, zero at padding."""
         ids = features["input_ids"]
-        states = torch.zeros((*ids.shape, self.hidden))
-        for row, size in enumerate(features["attention_mask"].sum(dim=1).tolist()):
-            states[row, :size] = torch.from_numpy(self._encoder.encode(ids[row, :size].tolist()))
-        features["token_embeddings"] = states.to(ids.device)
+        states = np.zeros((*ids.shape, self.hidden), np.float32)
+        sizes = features["attention_mask"].sum(dim=1).tolist()
+        texts = [row[:size].tolist() for row, size in zip(ids, sizes, strict=True)]
+
+        def keep(at: int, some: Float32Array) -> None:
+            states[at, : sizes[at]] = some
+
+        self._encoder.encode_each(texts, keep)
+        features["token_embeddings"] = torch.from_numpy(states).to(ids.device)
         return features
 
 

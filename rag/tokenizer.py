@@ -30,6 +30,7 @@ def build_tokenizer(data: TokenizerData) -> Tokenizer:
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], prompt: str, longest: int) -> list[list[int]]:
     """The ids of each text behind ``prompt``, composed (NFC) first; what is longer loses its end but for ``</s>``."""
-    composed = [unicodedata.normalize("NFC", prompt + text) for text in texts]
+    whole = [(prompt + text).encode("utf-8", "replace").decode("utf-8") for text in texts]  # no half characters
+    composed = [unicodedata.normalize("NFC", text) for text in whole]
     rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(composed)]
     return [ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in rows]

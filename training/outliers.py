@@ -1,6 +1,6 @@
 """Find the channels that are too large to be rounded with the others, for ``rag/outliers.py``.
 
-    GEUNGEO_DATA=... python -m training.outliers > rag/outliers.py
+    GEUNGEO_DATA=... python -m training.outliers
 
 Runs the plain float32 model over 100 passages and 60 questions of mrc/train and notes how large each channel of the input of
 each matrix becomes. The ``KEPT`` largest are those that are not rounded.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,19 +23,18 @@ from rag.weights import find_weights, open_weights
 PASSAGES, QUESTIONS, CHARACTERS = 100, 60, 300
 KEPT = 16  # costs hardly more time than 3 (docs/architecture.md); 32 costs a tenth
 
+OUT = Path(__file__).resolve().parent.parent / "rag" / "outliers.py"
+HEAD = '"""Channels of the bundled model that are not rounded. Made by ``python -m training.outliers``."""\n'
+
 
 def main() -> int:
-    """Measure, and print the module."""
+    """Measure, and write the module."""
     lines = (Path(os.environ["GEUNGEO_DATA"]) / "mrc" / "train.jsonl").read_text("utf-8").splitlines()
-    rows = random.Random(0).sample([json.loads(line) for line in lines], PASSAGES + QUESTIONS)
-    texts = [f"passage: {row['context'][:CHARACTERS]}" for row in rows[:PASSAGES]]
-    largest = measure([*texts, *(f"query: {row['question']}" for row in rows[PASSAGES:])])
-    write = sys.stdout.write
-    write('"""Channels of the bundled model that are not rounded. Made by ``python -m training.outliers``."""\n\n')
-    write("OUTLIERS: dict[str, list[int]] = {\n")
-    for name, sizes in largest.items():
-        write(f'    "{name}": {sorted(np.argsort(-sizes)[:KEPT].tolist())},\n')
-    write("}\n")
+    sample = random.Random(0).sample([json.loads(line) for line in lines], PASSAGES + QUESTIONS)
+    texts = [f"passage: {row['context'][:CHARACTERS]}" for row in sample[:PASSAGES]]
+    largest = measure([*texts, *(f"query: {row['question']}" for row in sample[PASSAGES:])])
+    rows = [f'    "{name}": {sorted(np.argsort(-sizes)[:KEPT].tolist())},' for name, sizes in largest.items()]
+    OUT.write_text("\n".join([HEAD, "OUTLIERS: dict[str, list[int]] = {", *rows, "}", ""]), "utf-8")
     return 0
 
 

@@ -36,7 +36,7 @@ OWNERS = {
     "pydantic": {"adapters"},
     "onnx": {"encoder"},
     "onnxruntime": {"encoder"},
-    "sentence_transformers": {"sentence_models", "embedding"},  # embedding for the type only
+    "sentence_transformers": {"sentence_models"},
     "starlette": {"page"},
     "tokenizers": {"tokenizer", "sentence_models"},
     "torch": {"sentence_models"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import unicodedata
 
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rag.embedding import BundledEmbedder, open_embedder, usable_cores
+from rag.embedding import BundledEmbedder, open_embedder
+from rag.encoder import usable_cores
 from rag.indexing import index_documents
 from rag.interfaces import Vectors
 from rag.morphology import Morphology
@@ -78,6 +80,23 @@ def test_the_bundled_model_needs_no_torch_where_there_is_no_driver(monkeypatch: 
 def test_a_driver_without_a_gpu_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda name: name)  # then torch is asked, which sees none here
     assert isinstance(open_embedder(Settings()), BundledEmbedder)
+
+
+def test_half_characters_are_no_reason_to_fail(embedder: BundledEmbedder) -> None:
+    broken, replaced = embedder.embed_passages(["나루\ud800 배", "나루? 배"])
+    assert (broken == replaced).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the very thing that is tried
+def test_a_forked_process_embeds_too(embedder: BundledEmbedder) -> None:
+    texts = ["나루에 배가 왔다", "강"]
+    expected = embedder.embed_passages(texts)  # there are threads now, which the child will not have
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if (embedder.embed_passages(texts) == expected).all() else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_there_is_a_core_to_use() -> None:

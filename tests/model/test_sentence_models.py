@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,9 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from rag.embedding import BundledEmbedder, open_embedder
-from rag.encoder import MAX_TOKENS
+from rag.encoder import MAX_TOKENS, Encoder
 from rag.errors import ModelError
-from rag.sentence_models import SentenceEmbedder, has_gpu, load_plain
+from rag.sentence_models import SentenceEmbedder, has_gpu, load_bundled, load_plain
 from rag.settings import Settings
 from rag.weights import find_weights, open_weights
 
@@ -23,8 +25,8 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def fast(embedder: BundledEmbedder) -> SentenceTransformer:
-    return embedder.as_sentence_transformer()
+def fast() -> SentenceTransformer:
+    return load_bundled()
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,19 @@ def test_as_a_sentence_transformer_it_gives_the_same_vectors(
     together = fast.encode(TEXTS, prompt="passage: ", batch_size=3)  # short ones padded beside a long one
     assert together == pytest.approx(embedder.embed_passages(TEXTS), abs=1e-6)
     assert fast.encode("query: 나루") == pytest.approx(embedder.embed_queries(["나루"])[0], abs=1e-6)
+
+
+def test_its_texts_run_side_by_side(fast: SentenceTransformer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two texts of one batch are encoded at once: each waits for the other to begin."""
+    both, encode = threading.Barrier(2), Encoder.encode
+
+    def waiting(encoder: Encoder, ids: list[int]) -> object:
+        both.wait(timeout=30)
+        return encode(encoder, ids)
+
+    monkeypatch.setattr("rag.encoder._pool", lambda: ThreadPoolExecutor(2))
+    monkeypatch.setattr(Encoder, "encode", waiting)
+    assert fast.encode(["나루", "강"]).shape == (2, 384)
 
 
 def test_it_says_how_many_tokens_it_reads(fast: SentenceTransformer) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,6 +25,7 @@ from rag.errors import (
     QuestionTooLongError,
 )
 from rag.fakes import WordEmbedder
+from rag.interfaces import Vectors
 from rag.morphology import Morphology
 from rag.retrieval import HybridRetriever
 from rag.store import Store
@@ -224,6 +225,68 @@ def test_progress_counts_up_to_the_end(tmp_path: Path, open_library: Open) -> No
     assert [(p.done, p.total) for p in told if p.stage == "load"] == [(1, 3), (2, 3), (3, 3)]
     assert [(p.stage, p.done) for p in told if p.stage == "model"] == [("model", 0), ("model", 1)]
     assert all(p.done <= p.total for p in told)
+
+
+def test_an_id_may_move_to_another_file_of_the_same_call(tmp_path: Path, open_library: Open) -> None:
+    def lines(name: str, **texts: str) -> None:
+        rows = [json.dumps({"id": id, "title": "글", "text": text}) for id, text in texts.items()]
+        write(tmp_path / "files" / name, "\n".join(rows))
+
+    assistant = open_library()
+    lines("a.jsonl", one=SKY, keep=HILL)
+    assistant.add(tmp_path / "files", collection="c")
+    lines("a.jsonl", two="강은 길다.", keep=HILL)
+    lines("b.jsonl", one=SEA)
+    report = assistant.add(tmp_path / "files", collection="c")
+    assert (set(report.added), report.failed) == ({"one", "two"}, ())
+    assert assistant.document("one").text == SEA
+    assert assistant.verify() == []
+
+
+def test_the_same_content_in_two_files_of_one_call_is_added_once(tmp_path: Path, open_library: Open) -> None:
+    assistant = open_library()
+    report = assistant.add([write(tmp_path / "하나.txt", SKY), write(tmp_path / "둘.txt", SKY)])
+    assert (len(report.added), report.unchanged) == (1, report.added)
+    assert texts(assistant) == [SKY]
+    (tmp_path / "하나.txt").write_text(SEA, "utf-8")
+    assistant.add(tmp_path / "하나.txt")
+    assert sorted(texts(assistant)) == sorted([SKY, SEA])  # it is still the other file's
+
+
+def test_unchanged_files_are_not_kept_in_memory(
+    tmp_path: Path, open_library: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [write(tmp_path / f"{n}.txt", f"{n}번째 글이다.") for n in range(10)]
+    assistant = open_library()
+    assistant.add(files)
+    monkeypatch.setattr(adding, "FILES_GATHERED", 3)
+    held: list[int] = []
+    gather = adding.Adding._gather
+
+    def counting(self: adding.Adding, path: Path, name: str) -> None:
+        gather(self, path, name)
+        held.append(len(self._gathered))
+
+    monkeypatch.setattr(adding.Adding, "_gather", counting)
+    assert len(assistant.add(files).unchanged) == 10
+    assert held == [1, 2, 0] * 3 + [1]
+
+
+def test_what_is_embedded_when_another_document_fails_is_kept(
+    tmp_path: Path, open_library: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(WordEmbedder):
+        def embed_passages(self, texts: Sequence[str]) -> Vectors:
+            if any("99번째" in text for text in texts):
+                raise RuntimeError("out of memory")
+            return super().embed_passages(texts)
+
+    files = [write(tmp_path / f"{n:03}.txt", f"{n}번째 글이다.") for n in range(100)]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        open_library(embedder=Failing()).add(files, collection="c")
+    kept = texts(open_library())
+    assert 60 <= len(kept) < 100
+    assert len(open_library().add(files, collection="c").added) == 100 - len(kept)
 
 
 # Asking

@@ -24,10 +24,10 @@ def test_hit1_counts_questions_whose_nearest_passage_is_right() -> None:
 
 def test_ratios_say_how_much_better_we_are() -> None:
     plain = {
-        "passages_s": 6.0, "question_s": 0.020, "load_s": 5.0, "rss_mb": 1000.0,
+        "passages_s": 6.0, "question_s": 0.020, "load_s": 5.0, "rss_mb": 1000.0, "peak_mb": 1.0,
         "tokens": 12_000.0, "operations": 6e9, "limit_per_s": 12e9,
     }  # fmt: skip
-    ours = {"passages_s": 2.0, "question_s": 0.005, "load_s": 1.0, "rss_mb": 300.0}
+    ours = {"passages_s": 2.0, "question_s": 0.005, "load_s": 1.0, "rss_mb": 300.0, "peak_mb": 1.0}
     exact = {"passages": np.array([[1, 0], [0, 1]], np.float32), "questions": np.array([[1, 0], [0, 1]], np.float32)}
     turned = {"passages": np.array([[0.6, 0.8], [0, 1]], np.float32), "questions": exact["questions"]}
     sample = Sample(["가", "나"], ["가", "나"], [[0], [1]])

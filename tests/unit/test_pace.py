@@ -53,6 +53,20 @@ def test_what_is_expected_may_change_and_be_too_little(clock: Clock) -> None:
     assert told[-1] == Progress("embed", 900, 900, "가", 1.0, 0.0)
 
 
+def test_what_is_told_never_goes_back(clock: Clock) -> None:
+    told: list[Progress] = []
+    pace = Pace(told.append, clock=clock)
+    pace.expect(1_000)
+    for step in range(12):
+        pace.begin("가")
+        clock.now += 1
+        pace.advance(1, 100, "가")
+        pace.expect(500 if step % 3 == 0 else -150)
+    shares = [progress.done / progress.total for progress in told]
+    assert shares == sorted(shares) and shares[-1] <= 1
+    assert len({round(share, 2) for share in shares}) > 4  # and it does go on
+
+
 def test_time_left_is_told_in_minutes_and_whole_seconds() -> None:
     assert [Progress("embed", 1, 2, left_s=left).left for left in (0.0, 0.2, 59.9, 60.0, 3_725.0, None)] == [
         "0:00", "0:01", "1:00", "1:00", "62:05", None,
