@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,12 +49,17 @@ def main() -> int:
         index = Path(folder) / "index"
         fill(index)
         result = warm(index, options.rounds) | cold(index) | fresh_memory(index)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        for name, value in result.items():
-            sys.stdout.write(f"{name:16} {value}\n")
+    show(result, as_json=options.json)
     return 0
+
+
+def show(result: Mapping[str, object], *, as_json: bool) -> None:
+    """A line of JSON, or a line a figure."""
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+        return
+    for name, value in result.items():
+        sys.stdout.write(f"{name:20} {value}\n")
 
 
 def fill(index: Path) -> None:

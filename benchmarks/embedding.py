@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.ask import ROOT, peak_mb, resident_mb
+from benchmarks.ask import ROOT, peak_mb, resident_mb, show
 from rag.settings import PASSAGE_PROMPT, QUERY_PROMPT
 
 BATCH = 32
@@ -60,11 +60,7 @@ def main() -> int:
         sides = {side: run_side(side, options.questions, Path(folder)) for side in ("plain", "ours")}
         vectors = {side: dict(np.load(Path(folder) / f"{side}.npz")) for side in sides}
     result = compare(sides["plain"], sides["ours"], vectors["plain"], vectors["ours"], sample)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        for name, value in result.items():
-            sys.stdout.write(f"{name:20} {value}\n")
+    show(result, as_json=options.json)
     return 0
 
 

@@ -13,12 +13,12 @@ import argparse
 import gzip
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.ask import show
 from rag import Assistant
 from rag.embedding import BundledEmbedder
 from rag.interfaces import Vectors
@@ -51,11 +51,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="all 4,990: half an hour and more")
     options = parser.parse_args()
     result = measure(None if options.all else options.sections)
-    if options.json:
-        sys.stdout.write(json.dumps(result) + "\n")
-    else:
-        for name, value in result.items():
-            sys.stdout.write(f"{name:20} {value}\n")
+    show(result, as_json=options.json)
     return 0
 
 

@@ -65,3 +65,17 @@ def test_mistakes_take_no_model_and_one_line(folder: Path) -> None:
         result = rag(folder, *arguments)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
     assert rag(folder).returncode == 2
+
+
+def test_answering_loads_neither_torch_nor_what_only_indexing_needs(folder: Path) -> None:
+    """They take longer to import than all that an answer needs."""
+    script = (
+        "import sys; from rag import Assistant; assistant = Assistant.open('index'); assistant.ask('바이오 분야 지원은?');"
+        "print(*sorted({'torch', 'sentence_transformers', 'transformers', 'langchain_text_splitters'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    rag(folder, "list")
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
