@@ -213,7 +213,7 @@ def test_own_file_is_added_listed_asked_and_removed(
     assistant.gate.clear()
     page.set_input_files("#file-picker", [own, wrong, large])
     page.wait_for_selector('.intake[data-stage="embed"]')
-    assert page.locator(".intake .count").inner_text() == "0/2"
+    assert page.locator(".intake .count").inner_text() == "0%"
     assert "큰 파일.txt" in page.locator(".too-large").inner_text()
     assistant.gate.set()
     page.wait_for_selector(".intake.is-done")
