@@ -6,7 +6,7 @@ Opening reads nothing but the library file. The models load when first needed, s
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -94,10 +94,14 @@ class Assistant:
 
     # Asking
 
-    def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
+    def ask(
+        self, question: str, history: Sequence[Turn] = (),
+        *, within: Collection[str] | None = None, without: Collection[str] = (),
+    ) -> Answer:  # fmt: skip
         """What the documents say to the question, in their own words, or that they do not say.
 
-        ``history`` are the turns before it, oldest first; a follow-up is understood by them.
+        ``history`` are the turns before it, oldest first; a follow-up is understood by them. Only the documents ``within`` are
+        asked, and none ``without``, by id.
 
         Raises:
             QuestionError: the question is empty or too long.
@@ -113,7 +117,7 @@ class Assistant:
         watch = Stopwatch()
         context = _whole(context_of(question, history, self._morphology))[-self.settings.max_question :]
         watch.lap("conversation")
-        found, documents = self._find(question, context)
+        found, documents = self._find(question, context, within, without)
         watch.lap("retrieval")
         answer = self._answerer.answer(question, found, documents)
         watch.lap("answering")
@@ -160,11 +164,13 @@ class Assistant:
         self.load()
         return question
 
-    def _find(self, question: str, context: str) -> tuple[Found, dict[str, Document]]:
+    def _find(
+        self, question: str, context: str, within: Collection[str] | None, without: Collection[str]
+    ) -> tuple[Found, dict[str, Document]]:
         """What is found, and the documents it stands in. Searches again when they have changed in between."""
         assert self._retriever
         for _ in range(FIND_TRIES):
-            found = self._retriever.find(question, PASSAGES_READ, context=context)
+            found = self._retriever.find(question, PASSAGES_READ, context=context, within=within, without=without)
             passages = [hit.passage for hit in found.hits]
             try:
                 documents = {id: self._store.document(id) for id in {passage.document for passage in passages}}

@@ -13,7 +13,7 @@ evals/results/choices.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,23 +52,31 @@ class HybridRetriever:
         """The at most ``k`` best passages for the question, best first, none nearly equal to a better one."""
         return list(self.find(question, k).hits)
 
-    def find(self, question: str, k: int, *, context: str = "") -> Found:
-        """As ``search``, with what the answer is chosen by.
+    def find(
+        self, question: str, k: int, *, context: str = "", within: Collection[str] | None = None,
+        without: Collection[str] = (),
+    ) -> Found:  # fmt: skip
+        """As ``search``, with what the answer is chosen by. Only documents ``within`` are searched, and none ``without``, by id.
 
         ``context`` is what a follow-up leans on. The question is embedded alone and with it, and the two are averaged; a word
         that only the context has counts ``CONTEXT_WEIGHT``. So the context says what it is about, and the question what is
         asked of it.
         """
         watch = Stopwatch()
-        return self._find(self._read(question, context, watch), k, watch)
+        return self._find(self._read(question, context, watch), k, watch, within, without)
 
-    def _find(self, query: _Query, k: int, watch: Stopwatch) -> Found:
+    def _find(
+        self, query: _Query, k: int, watch: Stopwatch,
+        within: Collection[str] | None = None, without: Collection[str] = (),
+    ) -> Found:  # fmt: skip
         candidates = max(CANDIDATES, 3 * k)
         with self.indexes.current():
-            arms = self._search_arms(query, candidates)
+            apart = self._store.keys_of(without)
+            arms = self._search_arms(query, candidates + len(apart))
+            found = np.union1d(*arms.values()) if within is None else self._store.keys_of(within)
             weights = self._weights(query)
-            keys, scores = self._fuse(query, np.union1d(*arms.values()), sum(weights.values()))
-            searched = len(self.indexes.dense)
+            keys, scores = self._fuse(query, np.setdiff1d(found, apart), sum(weights.values()))
+            searched = len(self.indexes.dense) - len(apart) if within is None else len(keys)
         ranks = {arm: _ranks(found) for arm, found in arms.items()}
         chosen = _distinct(self._ranked(keys, scores, 3 * k), k)
         hits = tuple(

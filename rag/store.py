@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +181,11 @@ class Store:
         # The index of their documents holds the keys too, in a hundredth of the pages of the table.
         rows = self._all("SELECT key FROM passage INDEXED BY passage_document")
         return np.sort(np.array([key for (key,) in rows], dtype=np.int64))
+
+    def keys_of(self, documents: Collection[str]) -> npt.NDArray[np.int64]:
+        """The keys of the passages of these documents, rising, (n,) int64; ids that are not there have none."""
+        found = [self._all("SELECT key FROM passage WHERE document = ?", id) for id in documents]
+        return np.array(sorted(key for rows in found for (key,) in rows), dtype=np.int64)
 
     def was_at(self, generation: int) -> bool:
         """Whether ``changes_since`` can tell what has changed since."""

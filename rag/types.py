@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 Role = Literal["user", "assistant"]
 Reason = Literal["no_documents", "not_in_documents"]
+Certainty = Literal["high", "medium", "low"]
+CERTAIN, LIKELY = 0.8, 0.5  # the least confidence that is called high, and medium
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,11 @@ class Answer:
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     threshold: float = 0.0  # a lower confidence is declined
 
+    @property
+    def certainty(self) -> Certainty:
+        """The confidence in a word."""
+        return "high" if self.confidence >= CERTAIN else "medium" if self.confidence >= LIKELY else "low"
+
     def to_dict(self) -> dict[str, Any]:
         """The answer as the command line and other programs see it."""
         return {
@@ -195,6 +202,7 @@ class Answer:
             "reason": self.reason,
             "nearest": self.nearest.to_dict() if self.nearest else None,
             "confidence": round(self.confidence, 4),
+            "certainty": self.certainty,
             "threshold": self.threshold,
             "timings_ms": {stage: round(ms, 3) for stage, ms in self.timings_ms.items()},
         }
