@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import ir_measures
@@ -51,9 +51,12 @@ def row_of(question: Question, morphology: Morphology) -> Row:
 
 def rankings(retriever: HybridRetriever, question: Question, morphology: Morphology) -> dict[str, list[Passage]]:
     """The best passages by each retrieval arm. All arms are given the same: a follow-up is asked with what it leans on."""
-    history = [Turn("user", text) for text in question.history]
-    context = context_of(question.question, history, morphology)
-    return retriever.arms(question.question, DEPTH, context=context)
+    return retriever.arms(question.question, DEPTH, context=leaned_on(question, morphology))
+
+
+def leaned_on(question: Question, morphology: Morphology) -> str:
+    """What a follow-up leans on; nothing for another question."""
+    return context_of(question.question, [Turn("user", text) for text in question.history], morphology)
 
 
 def ranks(question: Question, ranking: Ranking) -> dict[str, int | None]:
@@ -77,13 +80,18 @@ def add_gain(rows: Iterable[Row], arm: str, questions: Mapping[str, Question], r
             row["ranks"][arm]["ndcg@10"] = gain.get(row["id"], 0.0)
 
 
-def ask(assistant: Assistant, question: Question) -> Answer:
-    """The answer, after the earlier turns have been asked and answered in their order."""
+def ask(
+    assistant: Assistant, question: Question, *, within: Collection[str] | None = None, without: Collection[str] = ()
+) -> Answer:
+    """The answer, after the earlier turns have been asked and answered in their order.
+
+    Only the documents ``within`` are asked, and none ``without``, by id.
+    """
     turns: list[Turn] = []
     for earlier in question.history:
-        answer = assistant.ask(earlier, turns)
+        answer = assistant.ask(earlier, turns, within=within, without=without)
         turns += [Turn("user", earlier), Turn("assistant", answer.text or UNANSWERED)]
-    return assistant.ask(question.question, turns)
+    return assistant.ask(question.question, turns, within=within, without=without)
 
 
 def shown_order(answer: Answer) -> list[Passage]:
@@ -119,7 +127,7 @@ def judged(question: Question, answer: Answer, documents: Mapping[str, Document]
         if citations:
             row["citation_precision"] = citation_precision([c["evidence"] for c in citations])
     if question.answerable:
-        said = _answer_words(answer)
+        said = answer_words(answer)
         if question.answers:
             row["em"], row["f1"] = exact_match(said, question.answers), f1(said, question.answers)
         if question.items:
@@ -133,14 +141,19 @@ def judged(question: Question, answer: Answer, documents: Mapping[str, Document]
     return row
 
 
-def _answer_words(answer: Answer) -> str:
+def answer_words(answer: Answer) -> str:
     """The words that answer: those marked in the first citation, else the whole text; nothing when it was declined."""
     if not answer.citations:
         return ""
-    first = answer.citations[0]
-    if first.answer_start is None or first.answer_end is None:
-        return answer.text or ""
-    return first.quote[first.answer_start - first.start : first.answer_end - first.start]
+    words = marked_words(answer.citations[0])
+    return (answer.text or "") if words is None else words
+
+
+def marked_words(citation: Citation) -> str | None:
+    """The answering words inside the quote; None where none are marked."""
+    if citation.answer_start is None or citation.answer_end is None:
+        return None
+    return citation.quote[citation.answer_start - citation.start : citation.answer_end - citation.start]
 
 
 def _words(citation: Citation, documents: Mapping[str, Document]) -> str:
@@ -188,6 +201,8 @@ def _overlaps(places: Iterable[Place], other: Place) -> bool:
 def without_texts(row: Row, *, own_questions: bool) -> Row:
     """The row without what belongs to the data: texts of documents, and questions unless they are one's own."""
     bare = {**row, "answer": None}
+    if row.get("reading"):
+        bare["reading"] = {**row["reading"], "answer": None}
     if not own_questions:
         bare |= {"question": None, "history": [], "morphemes": [], "expected": {}}
     bare["citations"] = [_bare_citation(citation) for citation in row.get("citations", [])]

@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import unicodedata
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,16 @@ from typing import Any
 from evals.datasets import both
 from evals.differences import (
     ANSWERING,
-    TOGETHER,
+    APART,
+    OVERALL,
     Difference,
     Pair,
-    Result,
     Row,
     differences,
-    is_number,
     label,
     value_at,
 )
+from evals.result import Result, ResultError, read_result
 from evals.words import OUTCOMES
 from rag.errors import one_line
 
@@ -46,10 +46,6 @@ _PLAIN = {"latency_ms.p50": "시간 ms, 중앙값", "latency_ms.p95": "시간 ms
 _GROUPS = {
     "gained": "나아진 질문 / gained", "lost": "나빠진 질문 / lost", "otherwise": "다르게 틀린 질문 / wrong otherwise",
 }  # fmt: skip
-
-
-class ResultError(Exception):
-    """Results that cannot be read or compared; the message is one line, Korean and English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,32 +88,6 @@ class Comparison:
         return shown
 
 
-def read_result(path: Path) -> Result:
-    """The result in a file that ``evals.run --json`` wrote.
-
-    Raises:
-        ResultError: the file cannot be read, holds something else, or is damaged.
-
-    """
-    where = one_line(path)
-    try:
-        result = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise ResultError(both(where, "읽을 수 없습니다", f"cannot be read ({error.strerror or error})")) from error
-    except (ValueError, RecursionError) as error:
-        raise ResultError(both(where, "깨졌거나 JSON이 아닙니다", f"damaged, or not JSON ({error})")) from error
-    forms = (("dataset", str), ("arms", dict), ("rows", list))
-    if not isinstance(result, dict) or not all(isinstance(result.get(name), form) for name, form in forms):
-        raise ResultError(both(where, "평가 결과가 아닙니다", "not a result of evals.run"))
-    seen: set[str] = set()
-    for number, row in enumerate(result["rows"], 1):
-        if (flaw := _flaw(row, seen)) is not None:
-            korean = f"{number}번째 질문의 {flaw} 값이 깨졌습니다"
-            raise ResultError(both(where, korean, f"{flaw} of row {number} is damaged"))
-        seen.add(row["id"])
-    return result
-
-
 def compare(before: Result, after: Result) -> Comparison:
     """What changed from one result to another.
 
@@ -157,10 +127,12 @@ def _arms(pairs: Sequence[Pair]) -> list[str]:
 def _values(before: Result, after: Result, compared: Container[str]) -> list[Value]:
     """Times and memory, and the figures of answers that could not be compared, such as one that is undefined in one result."""
     languages = {name: None for result in (before, after) for name in _languages(result)}
-    answers = [name for name in (*ANSWERING, *TOGETHER) if name not in compared]
-    answers += [f"crosslingual.{of}.{name}" for of in languages for name in ("korean", "value", "ratio")]
-    paths = {name: f"answers.{name}" for name in answers if name not in compared} | {name: name for name in _PLAIN}
-    found = [Value(name, value_at(before, path), value_at(after, path)) for name, path in paths.items()]
+    answers = [*ANSWERING, *OVERALL]
+    kept = ("korean", "value", "ratio")
+    answers += [f"crosslingual.{of}.{name}" for of in languages for name in (*kept, *(f"f1.{each}" for each in kept))]
+    paths = {name: f"answers.{name}" for name in answers} | {name: name for name in (*APART, *_PLAIN)}
+    left = {name: path for name, path in paths.items() if name not in compared}
+    found = [Value(name, value_at(before, path), value_at(after, path)) for name, path in left.items()]
     return [each for each in found if (each.before, each.after) != (None, None)]
 
 
@@ -194,45 +166,6 @@ def _change(pair: Pair, arm: str | None) -> Change:
     found = _ranks(a, arm), _ranks(b, arm)
     ranks = None if None in found else (found[0].get("document"), found[1].get("document"))
     return Change(a["id"], a.get("question") or b.get("question"), (a.get("outcome"), b.get("outcome")), ranks)
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 1  # true and false are 1 and 0; NaN is neither
-
-
-def _is_rank(value: Any) -> bool:
-    return type(value) is int and value >= 1  # true is an int too
-
-
-def _are_ranks(value: Any) -> bool:
-    forms = {"document": _is_rank, "passage": _is_rank, "ndcg@10": _is_share}
-    return isinstance(value, dict) and all(
-        isinstance(ranks, dict) and all(ranks.get(name) is None or form(ranks[name]) for name, form in forms.items())
-        for ranks in value.values()
-    )
-
-
-# What is read of a row, here and by the gate. Each may be null or left out.
-_FORMS: dict[str, Callable[[Any], bool]] = {
-    "ranks": _are_ranks,
-    "citations": lambda value: isinstance(value, list) and all(isinstance(citation, dict) for citation in value),
-    "nearest": lambda value: isinstance(value, dict),
-    "outcome": lambda value: isinstance(value, str) and value in OUTCOMES,
-    "expected": lambda value: isinstance(value, dict) and value.get("yesno") in (None, "yes", "no"),
-    "confidence": is_number,
-    **dict.fromkeys(
-        ("question", "kind", "language", "source", "pair", "document"), lambda value: isinstance(value, str)
-    ),
-    **dict.fromkeys(("answered", "answerable", "typed", "evidence_known"), lambda value: isinstance(value, bool)),
-    **dict.fromkeys((*ANSWERING, "yesno"), _is_share),
-}
-
-
-def _flaw(row: Any, seen: set[str]) -> str | None:
-    """The name of what is wrong with a row."""
-    if not isinstance(row, dict) or not isinstance(row.get("id"), str) or row["id"] in seen:
-        return "id"
-    return next((name for name, form in _FORMS.items() if row.get(name) is not None and not form(row[name])), None)
 
 
 def columns(text: str) -> int:

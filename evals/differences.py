@@ -3,7 +3,7 @@
 All is worked out of the rows that both hold, by the paired bootstrap: in each resample the same questions are drawn for both. A measure
 of single questions rests on those that have it in both; a share of other things (quotes, declined questions) on all that were asked in
 both. The names lead to the figures of a result (``docs/evals.md``) without "arms.", "answers." and "groups.", so "hybrid.mrr@10",
-"abstention.aurc", "kind.span.right".
+"abstention.aurc", "kind.span.right", "declining.f1".
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from evals.measures import Statistic, aurc_statistic, difference, ratio_statistic, yesno_statistic
+from evals import declining
+from evals.bootstrap import Statistic, difference, ratio
+from evals.calibration import ece_statistic
+from evals.measures import READING, TOGETHER, aurc_statistic, yesno_statistic
 
 Row = dict[str, Any]
 Result = dict[str, Any]
@@ -30,15 +33,28 @@ ANSWERING = {  # of one question
     "em": "답 일치", "f1": "답 F1", "list_f1": "목록 F1",
     "citation_precision": "인용 정밀도", "citation_recall": "인용 재현율", "right": "맞음",
 }  # fmt: skip
-TOGETHER = {  # of all
+OVERALL = {  # of all
     "yesno": "예·아니요", "followup": "이어 물은 질문", "verbatim": "원문 그대로",
     "abstention.precision": "거절 정밀도", "abstention.recall": "거절 재현율", "abstention.f1": "거절 F1",
     "abstention.aurc": "틀릴 넓이 (작을수록 좋음)", "typing.clean": "반듯한 질문", "typing.typed": "친 듯한 질문",
-    "typing.ratio": "친 듯함 / 반듯함",
+    "typing.ratio": "친 듯함 / 반듯함", "typing.f1.clean": "반듯한 질문의 F1", "typing.f1.typed": "친 듯한 질문의 F1",
+    "typing.f1.ratio": "F1, 친 듯함 / 반듯함",
 }  # fmt: skip
-_LANGUAGES = {"korean": "한국어 짝", "value": "다른 말", "ratio": "다른 말 / 한국어"}  # of crosslingual
+APART = {  # beside the answers
+    "reading.em": "자기 문서에서 답 일치", "reading.f1": "자기 문서에서 답 F1",
+    "declining.f1": "문서를 뺀 거절 F1", "declining.precision": "문서를 뺀 거절 정밀도", "declining.recall": "문서를 뺀 거절 재현율",
+    "declining.answered": "그 질문들에 답한 비율",
+    "near_misses.f1": "비슷하나 답 없는 거절 F1", "near_misses.precision": "비슷하나 답 없는 거절 정밀도",
+    "near_misses.recall": "비슷하나 답 없는 거절 재현율", "near_misses.answered": "견준 질문에 답한 비율",
+    "calibration.ece": "확신의 어긋남 (작을수록 좋음)",
+}  # fmt: skip
+_LANGUAGES = {  # of crosslingual
+    "korean": "한국어 짝", "value": "다른 말", "ratio": "다른 말 / 한국어",
+    "f1.korean": "한국어 짝의 F1", "f1.value": "다른 말의 F1", "f1.ratio": "F1, 다른 말 / 한국어",
+}  # fmt: skip
 _GROUPS = {  # what is compared of each group beside ``right``
-    "kind": (), "language": ("hybrid.hit@1", "hybrid.mrr@10"), "source": ("hybrid.hit@1", "hybrid.mrr@10"),
+    "kind": (), "language": ("hybrid.hit@1", "hybrid.mrr@10"),
+    "source": ("hybrid.hit@1", "hybrid.mrr@10", "reading.em", "reading.f1"),
 }  # fmt: skip
 
 
@@ -62,9 +78,9 @@ class Difference:
 
 def label(measure: str) -> str:
     """What a measure is called in Korean; nothing where only its name is known."""
-    last = measure.rpartition(".")[2]
-    names = _LANGUAGES if measure.startswith("crosslingual.") else ANSWERING | TOGETHER | RANKING
-    return names.get(measure) or names.get(last, "")
+    names = _LANGUAGES if measure.startswith("crosslingual.") else ANSWERING | OVERALL | APART | RANKING
+    parts = measure.split(".")
+    return next((names[name] for at in range(len(parts)) if (name := ".".join(parts[at:])) in names), "")
 
 
 def value_at(result: Result, measure: str) -> float | None:
@@ -92,6 +108,8 @@ def row_values(row: Row) -> dict[str, float]:
             values |= _of_rank(f"{arm}.passage_", passage)
         if ranks.get("ndcg@10") is not None:
             values[f"{arm}.ndcg@10"] = float(ranks["ndcg@10"])
+    read = row.get("reading") or {}
+    values |= {f"reading.{name}": float(read[name]) for name in READING if read.get(name) is not None}
     return values | {name: float(row[name]) for name in ANSWERING if row.get(name) is not None}
 
 
@@ -104,10 +122,11 @@ def differences(pairs: Sequence[Pair], arms: Sequence[str]) -> list[Difference]:
     """All measures that the pairs have, of the arms, of the answers and of groups."""
     found = [
         *_of_questions(pairs, [f"{arm}.{measure}" for arm in arms for measure in RANKING]),
-        *_of_questions(pairs, ANSWERING),
+        *_of_questions(pairs, (*ANSWERING, *(f"reading.{name}" for name in READING))),
         _yesno(pairs),
         _mean("followup", [pair for pair in pairs if all(row.get("kind") == "followup" for row in pair)], "right"),
         *_of_asked([pair for pair in pairs if all(_is_asked(row) for row in pair)]),
+        *_of_declining(pairs),
         *_of_variants(pairs),
         *_of_groups(pairs, arms),
     ]
@@ -124,9 +143,7 @@ def _difference(measure: str, before: Statistic, after: Statistic, rows: int, n:
 
 
 def _ratio(measure: str, parts: Values, wholes: Values, n: int) -> Difference | None:
-    before, after = (
-        ratio_statistic([each[side] for each in parts], [each[side] for each in wholes]) for side in (0, 1)
-    )
+    before, after = (ratio([each[side] for each in parts], [each[side] for each in wholes]) for side in (0, 1))
     return _difference(measure, before, after, len(parts), n)
 
 
@@ -178,12 +195,48 @@ def _of_asked(pairs: Sequence[Pair]) -> Iterator[Difference | None]:
         twice = [(2 * a, 2 * b) for a, b in rightly]
         either = [(a + x, b + y) for (a, b), (x, y) in zip(declined, lacking, strict=True)]
         yield _ratio("abstention.f1", twice, either, len(pairs))
-    known = [
-        pair for pair in pairs if not any(row.get(name) is None for row in pair for name in ("confidence", "right"))
-    ]
+    known = [pair for pair in pairs if _is_judged(pair)]
     if known:
         before, after = (aurc_statistic([pair[side] for pair in known]) for side in (0, 1))
         yield _difference("abstention.aurc", before, after, len(known), len(known))
+
+
+def _of_declining(pairs: Sequence[Pair]) -> Iterator[Difference | None]:
+    """Without the right documents, of questions kept in both; near misses, with the same others drawn; and confidence."""
+    pairs = [pair for pair in pairs if all(_is_asked(row) for row in pair)]
+    kept = [pair for pair in pairs if all(declining.is_kept(row) for row in pair)]
+    yield from _of_units("declining", *(declining.of_removed(side) for side in zip(*kept, strict=True)))
+    same = [pair for pair in pairs if len({(row["answerable"], row.get("miss")) for row in pair}) == 1]
+    units = (declining.of_near_misses(side) for side in zip(*same, strict=True))  # of the same ids: drawn alike
+    yield from _of_units("near_misses", *units)
+    known = [_same_asks(pair) for pair in pairs if _is_judged(pair)]
+    if known:
+        before, after = (ece_statistic(side) for side in zip(*known, strict=True))
+        yield _difference("calibration.ece", before, after, len(known), len(known))
+
+
+def _of_units(name: str, *sides: Sequence[declining.Unit]) -> Iterator[Difference | None]:
+    """All figures of declining; the n of a figure is the larger of the two where they differ, as what was declined does."""
+    counts = [declining.counts_of(side) for side in sides]
+    if not counts or not counts[0]["recall"] or not counts[0]["answered"]:
+        return
+    before, after = (declining.statistics(side) for side in sides)
+    for figure in declining.FIGURES:
+        yield _difference(
+            f"{name}.{figure}", before[figure], after[figure], len(sides[0]), max(count[figure] for count in counts)
+        )
+
+
+def _is_judged(pair: Pair) -> bool:
+    return not any(row.get(name) is None for row in pair for name in ("confidence", "right"))
+
+
+def _same_asks(pair: Pair) -> Pair:
+    """The pair, without the asks that left documents out unless both have theirs."""
+    if all(declining.is_kept(row) for row in pair):
+        return pair
+    a, b = ({**row, "removed": None} for row in pair)
+    return a, b
 
 
 def _quotes(row: Row) -> tuple[int, int]:
@@ -198,20 +251,23 @@ def _of_variants(pairs: Sequence[Pair]) -> Iterator[Difference | None]:
     variants = [(plain[a["pair"]], (a, b)) for a, b in pairs if a.get("pair") in plain and a["pair"] == b.get("pair")]
     typed = [each for each in variants if all(row.get("typed") for row in each[1])]
     yield from _against("typing", typed, ("clean", "typed"))
+    others = [each for each in variants if all(row.get("language", "ko") != "ko" for row in each[1])]
+    yield from _against(f"crosslingual.{TOGETHER}", others, ("korean", "value"))
     for language in _names(pairs, "language"):
         if language != "ko":
             foreign = [each for each in variants if all(row.get("language") == language for row in each[1])]
             yield from _against(f"crosslingual.{language}", foreign, ("korean", "value"))
 
 
-def _against(name: str, variants: Iterable[tuple[Pair, Pair]], names: tuple[str, str]) -> Iterator[Difference | None]:
+def _against(name: str, variants: Sequence[tuple[Pair, Pair]], names: tuple[str, str]) -> Iterator[Difference | None]:
     """As ``measures.answers`` has it, a question and its variant drawn together."""
-    right = [[row.get("right") for row in (*plain, *variant)] for plain, variant in variants]
-    known = [[float(value) for value in each if value is not None] for each in right if None not in each]
-    plains, others = [(each[0], each[1]) for each in known], [(each[2], each[3]) for each in known]
-    yield _of_values(f"{name}.{names[0]}", plains)
-    yield _of_values(f"{name}.{names[1]}", others)
-    yield _ratio(f"{name}.ratio", others, plains, len(known))
+    for measure, prefix in (("right", name), ("f1", f"{name}.f1")):
+        found = [[row.get(measure) for row in (*plain, *variant)] for plain, variant in variants]
+        known = [[float(value) for value in each if value is not None] for each in found if None not in each]
+        plains, others = [(each[0], each[1]) for each in known], [(each[2], each[3]) for each in known]
+        yield _of_values(f"{prefix}.{names[0]}", plains)
+        yield _of_values(f"{prefix}.{names[1]}", others)
+        yield _ratio(f"{prefix}.ratio", others, plains, len(known))
 
 
 def _of_groups(pairs: Sequence[Pair], arms: Sequence[str]) -> Iterator[Difference | None]:
@@ -224,7 +280,7 @@ def _of_groups(pairs: Sequence[Pair], arms: Sequence[str]) -> Iterator[Differenc
             judged = [pair for pair in some if all(row.get("answerable") for row in pair)] or some  # as measures.groups
             yield _mean(f"{key}.{name}.right", judged, "right")
             values = [(row_values(a), row_values(b)) for a, b in some]
-            for measure in (each for each in ranking if each.partition(".")[0] in arms):
+            for measure in (each for each in ranking if each.partition(".")[0] in (*arms, "reading")):
                 known = [(a[measure], b[measure]) for a, b in values if measure in a and measure in b]
                 yield _of_values(f"{key}.{name}.{measure}", known)
 

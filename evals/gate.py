@@ -4,7 +4,8 @@
     python -m evals.gate --run [--tier short|gold|long] [--results DIR] [--gate FILE]
 
 The first judges finished results by the set they name; the second runs the sets of a tier and of those before it, and judges each.
-Sets whose data is not there are left out, and said to be. What is asked of a result stands in ``evals.rules``.
+Sets whose data is not there are left out, and said to be. What is asked of a result stands in ``evals.rules``. A pool of sets that
+has floors or ceilings is judged by the figures of all its questions together, when all its sets are there.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from evals.compare import ResultError, read_result
 from evals.datasets import DatasetError, both, message
 from evals.differences import Result, is_number
-from evals.rules import failures
+from evals.result import ResultError, pooled, read_result
+from evals.rules import failures, out_of_bounds
 from rag.errors import GeungeoError, one_line
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,11 +59,12 @@ class SetSpec:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The sets, and by set the lowest and highest values that figures may have."""
+    """The sets, and by set or pool of sets the lowest and highest values that figures may have."""
 
     sets: Mapping[str, SetSpec] = field(default_factory=dict)
     floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ceilings: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def load(path: Path = GATE) -> Gate:
@@ -79,16 +81,29 @@ def load(path: Path = GATE) -> Gate:
         raise GateError(both(where, "읽을 수 없습니다", f"cannot be read ({error.strerror or error})")) from error
     except ValueError as error:  # TOML's own, and UTF-8's
         raise GateError(both(where, "TOML이 아닙니다", f"not TOML ({one_line(error)})")) from error
-    _check_keys(described, {"sets", "floors", "ceilings"}, where)
+    _check_keys(described, {"sets", "pools", "floors", "ceilings"}, where)
     sets = {name: _spec(table, f"{where}: sets.{name}") for name, table in _tables(described, "sets", where)}
+    pools = {
+        name: _pool(name, table, sets, f"{where}: pools.{name}") for name, table in _tables(described, "pools", where)
+    }
     bounds: dict[str, dict[str, Mapping[str, float]]] = {"floors": {}, "ceilings": {}}
     for kind, found in bounds.items():
         for name, table in _tables(described, kind, where):
             place = f"{where}: {kind}.{name}"
-            if name not in sets:
+            if name not in sets and name not in pools:
                 raise GateError(both(place, "그런 집합이 없습니다", "there is no such set"))
             found[name] = {measure: _bound(value, f"{place}.{measure}") for measure, value in table.items()}
-    return Gate(sets, bounds["floors"], bounds["ceilings"])
+    return Gate(sets, bounds["floors"], bounds["ceilings"], pools)
+
+
+def _pool(name: str, table: dict[str, Any], sets: Mapping[str, SetSpec], where: str) -> tuple[str, ...]:
+    _check_keys(table, {"sets"}, where)
+    named = table.get("sets")
+    if name in sets:
+        raise GateError(both(where, "집합의 이름입니다", "this is the name of a set"))
+    if not isinstance(named, list) or not named or not all(isinstance(each, str) and each in sets for each in named):
+        raise GateError(both(f"{where}.sets", "집합 이름의 목록이 아닙니다", "not a list of the names of sets"))
+    return tuple(named)
 
 
 def _tables(described: Mapping[str, Any], kind: str, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -175,7 +190,7 @@ def _print(line: str) -> None:
 
 def _judge(gate: Gate, paths: Sequence[Path]) -> bool:
     """Whether all finished results pass."""
-    passed = []
+    passed, results = [], {}
     for path in paths:
         try:
             result = read_result(path)
@@ -183,15 +198,32 @@ def _judge(gate: Gate, paths: Sequence[Path]) -> bool:
             _print(str(error))
             passed.append(False)
         else:
+            results[result["dataset"]] = result
             passed.append(_passes(gate, result["dataset"], result))
-    return all(passed)
+    return all([*passed, *_pools_pass(gate, results)])
+
+
+def _pools_pass(gate: Gate, results: Mapping[str, Result]) -> Iterator[bool]:
+    """Whether each pool that is bound passes; one that lacks a set is left out, and said to be where others of it are there."""
+    for name, sets in gate.pools.items():
+        if not gate.floors.get(name) and not gate.ceilings.get(name):
+            continue
+        if missing := [each for each in sets if each not in results]:
+            if len(missing) < len(sets):
+                said = one_line(", ".join(missing))
+                _print(both(name, f"결과가 없어 뺐습니다: {said}", f"left out, there is no result of: {said}"))
+            continue
+        found = out_of_bounds(gate, name, pooled([results[each] for each in sets]))
+        for line in found or [both(one_line(name), "통과", "passed")]:
+            _print(line)
+        yield not found
 
 
 def _run(gate: Gate, tiers: Sequence[str], results: Path | None) -> bool:
     """Run the sets of the tiers whose data is there. Whether there are any, and all pass."""
     from evals.run import run_set  # brings the model and its libraries, which finished results do not need
 
-    passed = []
+    passed, results_of = [], {}
     for name, spec in gate.sets.items():
         if spec.tier not in tiers:
             continue
@@ -206,10 +238,11 @@ def _run(gate: Gate, tiers: Sequence[str], results: Path | None) -> bool:
             _print(one_line(f"{name}: {message(error)}"))
             passed.append(False)
         else:
+            results_of[name] = result
             passed.append(_passes(gate, name, result))
     if not passed:
         _print("돌릴 수 있는 집합이 없습니다 / there was no set to run")
-    return bool(passed) and all(passed)
+    return bool(passed) and all([*passed, *_pools_pass(gate, results_of)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,10 +1,7 @@
 """What rows are worth: measures of one question, their figures over many with an interval, and the objects of a result.
 
-A figure is ``{"value", "low", "high", "n"}``: a statistic, the 95% percentile interval of its bootstrap (Efron & Tibshirani
-1993, chapter 13; 1,000 resamples, one seed), and the count of questions it rests on; None where there is nothing to measure.
-Questions are resampled whole, the two of a pair together, and resamples in which a statistic is undefined left out.
-
-Rows are described in ``docs/evals.md``. One that lacks a value (None, or no such key) is left out of the figure that needs it.
+Figures are those of ``evals.bootstrap``. Rows are described in ``docs/evals.md``. One that lacks a value (None, or no such key) is
+left out of the figure that needs it.
 """
 
 from __future__ import annotations
@@ -13,26 +10,21 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-RESAMPLES = 1_000
-SEED = 1
-INTERVAL = (2.5, 97.5)  # percentiles
-BLOCK = 100  # resamples worked on at once: bounds memory at 100 x rows x 8 bytes
-DECIMALS = 4
+from evals.bootstrap import Figure, Floats, Statistic, estimate, figure, ratio, rounded
+
 POINTS = 200  # of a risk-coverage curve that is kept
 OUTCOMES = ("right", "not_retrieved", "not_read", "wrongly_declined", "rightly_declined", "wrongly_answered")
+READING = ("em", "f1")
+TOGETHER = "together"  # all languages but Korean
 MEANS = ("em", "f1", "citation_precision", "citation_recall", "list_f1")  # values of a row whose figure is their mean
 
 Row = dict[str, Any]
-Figure = dict[str, float]
-Floats = npt.NDArray[np.float64]
-Statistic = Callable[[Floats], Floats]  # times each row was drawn, (resamples, rows) -> (resamples,); nan: undefined
 
 # What KorQuAD 1.0 takes for a gap between words. Not among them, and so part of an answer: “ ” 「 」 『 』 （ ） ·
 _GAPS = str.maketrans(dict.fromkeys("'\"‘’《》〈〉<>()", " "))
@@ -130,23 +122,6 @@ def outcome(answerable: bool, answered: bool, retrieved: bool, right: bool) -> s
     return "not_read" if answered else "wrongly_declined"
 
 
-def figure(values: Iterable[float | None]) -> Figure | None:
-    """The mean of the values, one a question; those that are None are left out."""
-    known = np.array([value for value in values if value is not None], np.float64)
-    return _estimate(_ratio(known, np.ones(len(known))), len(known), len(known))
-
-
-def paired_bootstrap(a: Sequence[float], b: Sequence[float]) -> Figure:
-    """The mean of a - b over the same questions in the same order; an interval without 0 tells the two apart.
-
-    ValueError without questions, or when the two differ in length.
-    """
-    difference = figure(x - y for x, y in zip(a, b, strict=True))
-    if difference is None:
-        raise ValueError("there are no pairs")
-    return difference
-
-
 def arms(rows: Sequence[Row], names: Iterable[str]) -> dict[str, dict[str, Figure | None]]:
     """The retrieval measures of each arm. Rows without a gold document, or without the arm, are left out."""
     return {name: _arm([row for row in rows if name in row["ranks"]], name) for name in names}
@@ -169,8 +144,9 @@ def answers(rows: Sequence[Row]) -> dict[str, Any] | None:
     asked = _asked(rows)
     if not asked:
         return None
-    languages = dict.fromkeys(row["language"] for row in asked if row["language"] != "ko" and row.get("pair"))
-    foreign = {of: [row for row in asked if row["language"] == of] for of in languages}
+    paired = [row for row in asked if row["language"] != "ko" and row.get("pair")]
+    foreign = {TOGETHER: paired} if paired else {}
+    foreign |= {of: [r for r in paired if r["language"] == of] for of in dict.fromkeys(r["language"] for r in paired)}
     typed = [row for row in asked if row["typed"] and row.get("pair")]
     return {
         **_means(asked, MEANS),
@@ -196,14 +172,14 @@ def _verbatim(rows: Iterable[Row]) -> Figure | None:
     quotes = [[*(row["citations"] or []), *filter(None, [row.get("nearest")])] for row in rows]
     counts = [(sum(quote["verbatim"] for quote in shown), len(shown)) for shown in quotes if shown]
     exact, shown = np.array(counts, np.float64).reshape(-1, 2).T
-    return _estimate(_ratio(exact, shown), len(counts), len(counts))
+    return estimate(ratio(exact, shown), len(counts), len(counts))
 
 
 def _yesno(rows: Iterable[Row]) -> Figure | None:
     """Balanced accuracy of the rows whose expected verdict is known: it goes where texts are left out."""
     known = [row for row in rows if row.get("yesno") is not None and (row.get("expected") or {}).get("yesno")]
     right, expected = [row["yesno"] for row in known], [row["expected"]["yesno"] for row in known]
-    return _estimate(_balanced(right, expected), len(known), len(known))
+    return estimate(_balanced(right, expected), len(known), len(known))
 
 
 def abstention(rows: Sequence[Row]) -> dict[str, Figure | None]:
@@ -218,9 +194,9 @@ def abstention(rows: Sequence[Row]) -> dict[str, Figure | None]:
     if not unanswerable.any():
         return {"precision": None, "recall": None, "f1": None, "aurc": aurc(asked)}
     return {
-        "precision": _estimate(_ratio(both, declined), n, int(declined.sum())),
-        "recall": _estimate(_ratio(both, unanswerable), n, int(unanswerable.sum())),
-        "f1": _estimate(_ratio(2 * both, declined + unanswerable), n, n),
+        "precision": estimate(ratio(both, declined), n, int(declined.sum())),
+        "recall": estimate(ratio(both, unanswerable), n, int(unanswerable.sum())),
+        "f1": estimate(ratio(2 * both, declined + unanswerable), n, n),
         "aurc": aurc(asked),
     }
 
@@ -236,7 +212,7 @@ def risk_coverage(rows: Sequence[Row]) -> list[dict[str, float]]:
     order, ends = _by_confidence(confidences)
     risks = np.cumsum(errors[order])[ends] / (ends + 1)
     points = zip((ends + 1) / len(errors), risks, confidences[order][ends], strict=True)
-    curve = [dict(zip(("coverage", "risk", "confidence"), map(_rounded, point), strict=True)) for point in points]
+    curve = [dict(zip(("coverage", "risk", "confidence"), map(rounded, point), strict=True)) for point in points]
     return [curve[at] for at in np.unique(np.linspace(0, len(curve) - 1, POINTS).round().astype(int))]
 
 
@@ -246,29 +222,41 @@ def aurc(rows: Sequence[Row]) -> Figure | None:
     All coverages within a tie have the risk at the tie's end, so a tie weighs as many questions as it holds.
     """
     confidences, errors = _judged(rows)
-    return _estimate(_area(confidences, errors), len(errors), len(errors))
+    return estimate(_area(confidences, errors), len(errors), len(errors))
 
 
 def _judged(rows: Sequence[Row]) -> tuple[Floats, Floats]:
     """Confidence and whether an answer would be wrong, (rows,) each, of the rows for which both are known."""
     known = [row for row in _asked(rows) if row.get("confidence") is not None and row.get("right") is not None]
     confidences = np.array([row["confidence"] for row in known], np.float64)
-    return confidences, np.array([_would_err(row) for row in known], np.float64)
+    return confidences, np.array([would_err(row) for row in known], np.float64)
 
 
-def _would_err(row: Row) -> bool:
+def would_err(row: Row) -> bool:
     """Whether the row is an error once it is answered; a declined one is judged by its nearest sentence."""
     answers = row["right"] if row["answered"] else (row.get("nearest") or {}).get("evidence")
     return not (row["answerable"] and answers)
 
 
-def _against(variants: Iterable[Row], rows: Iterable[Row], names: tuple[str, str]) -> dict[str, Figure | None]:
-    """Of the pairs judged: the share right of plain questions, that of their variants, and the second over the first."""
-    right = {row["id"]: row.get("right") for row in rows}
-    both = [(right.get(row.get("pair")), right[row["id"]]) for row in variants]
+def _against(variants: Sequence[Row], rows: Sequence[Row], names: tuple[str, str]) -> dict[str, Any]:
+    """Of the pairs judged: the share right of plain questions, that of their variants, the second over the first; F1 the same."""
+    return _kept(variants, rows, names, "right") | {"f1": _kept(variants, rows, names, "f1")}
+
+
+def _kept(
+    variants: Iterable[Row], rows: Iterable[Row], names: tuple[str, str], measure: str
+) -> dict[str, Figure | None]:
+    values = {row["id"]: row.get(measure) for row in rows}
+    both = [(values.get(row.get("pair")), values[row["id"]]) for row in variants]
     plain, variant = np.array([pair for pair in both if None not in pair], np.float64).reshape(-1, 2).T
-    ratio = _estimate(_ratio(variant, plain), len(plain), len(plain))
-    return {names[0]: figure(plain), names[1]: figure(variant), "ratio": ratio}
+    kept = estimate(ratio(variant, plain), len(plain), len(plain))
+    return {names[0]: figure(plain), names[1]: figure(variant), "ratio": kept}
+
+
+def reading(rows: Iterable[Row]) -> dict[str, Figure | None] | None:
+    """Exact match and F1 of the words given when only the question's own documents were asked; None where none were."""
+    read = [row["reading"] for row in rows if row.get("reading")]
+    return _means(read, READING) if read else None
 
 
 def groups(rows: Sequence[Row], arm_names: Sequence[str]) -> dict[str, dict[str, Row]]:
@@ -284,7 +272,8 @@ def _group(rows: Sequence[Row], arm_names: Sequence[str]) -> Row:
     asked = _asked(rows)
     judged = [row for row in asked if row["answerable"]] or asked  # declining is another skill, and not every group's
     answered = _means(asked, MEANS) | {"right": figure(row.get("right") for row in judged), "yesno": _yesno(asked)}
-    return {"questions": len(rows), "arms": arms(rows, arm_names), "answers": answered if asked else None}
+    found = {"questions": len(rows), "arms": arms(rows, arm_names), "answers": answered if asked else None}
+    return found | {"reading": reading(rows)}
 
 
 def outcomes(rows: Iterable[Row]) -> dict[str, int]:
@@ -293,38 +282,11 @@ def outcomes(rows: Iterable[Row]) -> dict[str, int]:
     return {name: counts[name] for name in OUTCOMES}
 
 
-def _estimate(statistic: Statistic, rows: int, n: int) -> Figure | None:
-    """The statistic over all rows with its interval, resting on ``n`` of them; None where it is undefined."""
-    if not rows:
-        return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = statistic(np.ones((1, rows)))[0]
-        blocks = (_drawn(rows)[at : at + BLOCK].astype(np.float64) for at in range(0, RESAMPLES, BLOCK))
-        samples = np.concatenate([statistic(block) for block in blocks])
-    if not np.isfinite(value):
-        return None
-    low, high = np.percentile(samples[np.isfinite(samples)], INTERVAL)
-    return {"value": _rounded(value), "low": _rounded(low), "high": _rounded(high), "n": n}
-
-
-@lru_cache(maxsize=4)
-def _drawn(rows: int) -> npt.NDArray[np.uint8]:
-    """How often each row was drawn in each resample, (RESAMPLES, rows): the same for every figure over as many rows."""
-    generator = np.random.default_rng(SEED)
-    resamples = (generator.integers(0, rows, rows) for _ in range(RESAMPLES))
-    return np.stack([np.bincount(drawn, minlength=rows).astype(np.uint8) for drawn in resamples])  # none comes near 255
-
-
-def _ratio(parts: Floats, wholes: Floats) -> Statistic:
-    """Sum over sum; undefined where the wholes sum to 0."""
-    return lambda weights: (weights @ parts) / (weights @ wholes)
-
-
 def _balanced(right: Sequence[float], expected: Sequence[str]) -> Statistic:
     """Balanced accuracy over the classes that were drawn."""
     scores = np.array(right, np.float64)
     members = [(np.array(expected) == name).astype(np.float64) for name in sorted(set(expected))]
-    recalls = [_ratio(scores * of, of) for of in members]
+    recalls = [ratio(scores * of, of) for of in members]
     return lambda weights: np.asarray(np.nanmean([recall(weights) for recall in recalls], axis=0), np.float64)
 
 
@@ -346,20 +308,6 @@ def _by_confidence(confidences: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArr
     """Rows by falling confidence, and where in that order each run of equal confidences ends."""
     order = np.argsort(-confidences, kind="stable")
     return order, np.flatnonzero(np.append(np.diff(confidences[order]) != 0, True))
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), DECIMALS) + 0.0  # no -0.0
-
-
-def difference(before: Statistic, after: Statistic, rows: int, n: int) -> Figure | None:
-    """The second less the first with its interval: the same rows are drawn for both. None where one is undefined."""
-    return _estimate(lambda weights: after(weights) - before(weights), rows, n)
-
-
-def ratio_statistic(parts: Sequence[float] | Floats, wholes: Sequence[float] | Floats) -> Statistic:
-    """Sum over sum as a function of the draws, one value a row; a mean where all wholes are 1."""
-    return _ratio(np.asarray(parts, np.float64), np.asarray(wholes, np.float64))
 
 
 def yesno_statistic(right: Sequence[float], expected: Sequence[str]) -> Statistic:

@@ -14,9 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from evals.bootstrap import paired_bootstrap
 from evals.datasets import DatasetError, sampled
 from evals.differences import Result, Row, row_values, value_at
-from evals.measures import paired_bootstrap
 from evals.readers import read_gold
 from rag.errors import one_line
 
@@ -37,6 +37,13 @@ def failures(gate: Gate, name: str, result: Result) -> list[str]:
     found = _of_another_run(gate.sets[name], name, result, rows)
     if not rows:
         return [*found, _line(name, "rows", "0", "1 이상", "at least 1")]
+    found += out_of_bounds(gate, name, result)
+    return [*found, *_not_verbatim(name, result, rows), *_unranked(name, rows), *_harm(name, result, rows)]
+
+
+def out_of_bounds(gate: Gate, name: str, result: Result) -> list[str]:
+    """The floors and ceilings of a set or a pool that its figures do not keep to, a line each."""
+    found = []
     for measure, floor in gate.floors.get(name, {}).items():
         value = value_at(result, measure)
         if value is None or value < floor:
@@ -45,7 +52,7 @@ def failures(gate: Gate, name: str, result: Result) -> list[str]:
         value = value_at(result, measure)
         if value is None or value > ceiling:
             found.append(_line(name, measure, _shown(value), f"{ceiling:g} 이하", f"at most {ceiling:g}"))
-    return [*found, *_not_verbatim(name, result, rows), *_unranked(name, rows), *_harm(name, result, rows)]
+    return found
 
 
 def _of_another_run(spec: SetSpec, name: str, result: Result, rows: Sequence[Row]) -> list[str]:

@@ -1,7 +1,7 @@
 """Ask a set of questions and measure the answers.
 
     python -m evals.run --gold FILE | --squad FILE | --beir DIR
-        [--corpus FILE ...] [--distractors N] [--limit N] [--seed S] [--arms dense,bm25,hybrid,full]
+        [--corpus FILE ...] [--distractors N] [--limit N] [--seed S] [--arms dense,bm25,hybrid,full,reading,removed]
         [--index DIR] [--json OUT] [--html OUT] [--no-texts]
 
 ``--gold`` takes the project's format (evals/README.md), ``--squad`` SQuAD 1.1 or 2.0, ``--beir`` a BEIR folder. Documents come
@@ -25,14 +25,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tqdm import tqdm
 
-from evals import datasets, measures, readers
+from evals import again, datasets, readers
+from evals.again import AGAIN
 from evals.asking import ARMS, add_gain, ask, judged, rankings, ranks, row_of, shown_order, without_texts
 from evals.cache import CachedEmbedder
 from evals.corpus import check, collect, fill, resolve
 from evals.datasets import Dataset, DatasetError, Question
+from evals.result import Result, assemble, summary
 from rag import Assistant, GeungeoError, Passage, Progress, Settings
 from rag.morphology import Morphology
 from rag.retrieval import HybridRetriever
@@ -43,14 +44,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 SEEDS = ROOT / "seeds"
-Result = dict[str, Any]
+CHOICES = (*ARMS, *AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a run is asked for."""
 
-    arms: tuple[str, ...] = ARMS
+    arms: tuple[str, ...] = CHOICES
     limit: int | None = None
     seed: int = 1
     distractors: int | None = None
@@ -87,7 +88,10 @@ def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         index = options.index or folder / "index"
-        answering = "full" in options.arms or options.index is not None  # a library that stays is a whole one
+        ranking = [arm for arm in options.arms if arm in ARMS]
+        retrieval = [arm for arm in ranking if arm != "full"]
+        # Only answers need the vectors of sentences; a library that stays is a whole one.
+        answering = set(options.arms) > set(retrieval) or options.index is not None
         settings = replace(models.settings, sentence_vectors=answering)
         assistant = stack.enter_context(
             Assistant.open(index, settings=settings, embedder=models.embedder, morphology=models.morphology)
@@ -99,26 +103,29 @@ def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:
         store = stack.enter_context(closing(Store.open(index, create=False)))
         retriever = HybridRetriever(store, models.embedder, models.morphology)
         rows = {question.id: row_of(question, models.morphology) for question in questions}
-        retrieval = [arm for arm in options.arms if arm != "full"]
-        ranked: dict[str, dict[str, list[Passage]]] = {arm: {} for arm in options.arms}
+        ranked: dict[str, dict[str, list[Passage]]] = {arm: {} for arm in ranking}
         if retrieval:
             models.embedder.embed_queries([question.question for question in questions])  # together: quicker
             for question in _progress([q for q in questions if q.documents and q.answerable], "검색 / searching"):
-                found = rankings(retriever, question, models.morphology)
+                by_arm = rankings(retriever, question, models.morphology)
                 for arm in retrieval:
-                    ranked[arm][question.id] = found[arm]
+                    ranked[arm][question.id] = by_arm[arm]
         if "full" in options.arms:
             _ask_all(assistant, questions, models, rows, ranked["full"])
+        _ask_again(assistant, retriever, questions, models, rows, options.arms)
         about = _about(models, settings, options) | {
             "documents": len(assistant.documents()),
             "passages": len(store.keys()),
         }
     by_id = {question.id: question for question in questions}
     for arm, of in ranked.items():
-        for id, ranking in of.items():
-            rows[id]["ranks"][arm] = ranks(by_id[id], ranking)
+        for id, order in of.items():
+            rows[id]["ranks"][arm] = ranks(by_id[id], order)
         add_gain(rows.values(), arm, by_id, of)
-    return _result(dataset.name, about, list(rows.values()), options, models)
+    result = assemble(dataset.name, about, list(rows.values()), ranking, _peak_memory_mb())
+    if not options.texts:
+        result["rows"] = [without_texts(row, own_questions=options.own_questions) for row in result["rows"]]
+    return result
 
 
 def _ask_all(
@@ -135,34 +142,18 @@ def _ask_all(
                 ranked[question.id] = shown_order(answer)
 
 
-def _result(name: str, about: Result, rows: list[Any], options: Options, models: Models) -> Result:
-    asked = "full" in options.arms
-    times = [row["timings_ms"] for row in rows] if asked else []
-    stages = sorted({stage for row in times for stage in row} - {"total"})
-    total = [row["total"] for row in times]
-    thresholds = {row["threshold"] for row in rows} if asked else set()
-    kept = [without_texts(row, own_questions=options.own_questions) for row in rows] if not options.texts else rows
-    return {
-        "dataset": name,
-        "questions": len(rows),
-        "about": about,
-        "arms": measures.arms(rows, options.arms),
-        "answers": measures.answers(rows) if asked else None,
-        "groups": measures.groups(rows, options.arms),
-        "outcomes": measures.outcomes(rows) if asked else None,
-        "threshold": next(iter(thresholds)) if len(thresholds) == 1 else None,  # each row has its own
-        "risk_coverage": measures.risk_coverage(rows) if asked else [],
-        "latency_ms": _percentiles(total) if asked else None,
-        "stages_ms": {stage: _percentiles([row.get(stage, 0.0) for row in times]) for stage in stages},
-        "questions_per_second": round(1000 * len(total) / sum(total), 2) if asked else None,
-        "peak_memory_mb": round(_peak_memory_mb(), 1),
-        "rows": kept,
-    }
-
-
-def _percentiles(values: Sequence[float]) -> dict[str, float]:
-    p50, p95 = np.percentile(values, [50, 95]).tolist()
-    return {"p50": round(p50, 2), "p95": round(p95, 2)}
+def _ask_again(
+    assistant: Assistant, retriever: HybridRetriever, questions: Sequence[Question], models: Models,
+    rows: dict[str, Any], arms: Sequence[str],
+) -> None:  # fmt: skip
+    """Ask what can be asked of its own documents only, and of all but those."""
+    some = [question for question in questions if again.is_asked_again(question)]
+    if "reading" in arms:
+        for question in _progress(some, "자기 문서만 / reading"):
+            rows[question.id]["reading"] = again.reading(assistant, question)
+    if "removed" in arms:
+        for question in _progress(some, "자기 문서 없이 / removed"):
+            rows[question.id]["removed"] = again.removed(assistant, retriever, question, models.morphology)
 
 
 def _forget_peak_memory() -> None:
@@ -284,26 +275,6 @@ def write(result: Result, as_json: Path | None, as_html: Path | None) -> None:
         report.write(result, as_html)
 
 
-def summary(result: Result) -> str:
-    """The main figures as lines for a terminal."""
-    questions, documents = result["questions"], result["about"]["documents"]
-    lines = [f"{result['dataset']}: 질문 {questions}개 / questions, 문서 {documents}개 / documents"]
-    for arm, figures in result["arms"].items():
-        lines.append(f"  {arm:8}" + "".join(f"{name} {_shown(figure)}  " for name, figure in figures.items()))
-    answers = result["answers"] or {}
-    for name in [name for name in answers if name not in ("typing", "crosslingual", "abstention")]:
-        lines.append(f"  {name:21}{_shown(answers[name])}")
-    for name, figure in answers.get("abstention", {}).items():
-        lines.append(f"  abstention {name:10}{_shown(figure)}")
-    if result["latency_ms"]:
-        lines.append(f"  {'latency ms':21}p50 {result['latency_ms']['p50']}, p95 {result['latency_ms']['p95']}")
-    return "\n".join(lines) + "\n"
-
-
-def _shown(figure: dict[str, float] | None) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f}-{figure['high']:.3f})" if figure else "-"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and report. Returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -320,7 +291,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--limit", type=_count, metavar="N", help="질문 수 / questions at most")
     parser.add_argument("--seed", type=int, default=1, help="뽑기의 씨앗 / of what is drawn (1)")
-    parser.add_argument("--arms", type=_arms, default=ARMS, metavar="ARMS", help="dense,bm25,hybrid,full")
+    parser.add_argument("--arms", type=_arms, default=CHOICES, metavar="ARMS", help=",".join(CHOICES))
     parser.add_argument(
         "--index", type=Path, metavar="DIR", help="색인 폴더, 없으면 임시 / library, else a temporary one"
     )
@@ -362,9 +333,11 @@ def _count(text: str) -> int:
 
 def _arms(text: str) -> tuple[str, ...]:
     named = [arm.strip() for arm in text.split(",")]
-    if unknown := [arm for arm in named if arm not in ARMS]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]}: {', '.join(ARMS)} 가운데 고릅니다 / is one of these")
-    return tuple(arm for arm in ARMS if arm in named)
+    if unknown := [arm for arm in named if arm not in CHOICES]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: {', '.join(CHOICES)} 가운데 고릅니다 / is one of these")
+    if "removed" in named and "full" not in named:  # it is held against the question as it is asked else
+        raise argparse.ArgumentTypeError("removed: full과 함께 고릅니다 / goes with full")
+    return tuple(arm for arm in CHOICES if arm in named)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -408,9 +408,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[Turn]]] = []
+        self.limits: list[tuple[object, Collection[str]]] = []
 
-    def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
+    def ask(
+        self, question: str, history: Sequence[Turn] = (), *, within: object = None, without: Collection[str] = ()
+    ) -> Answer:
         self.asked.append((question, list(history)))
+        self.limits.append((within, without))
         return declined() if len(self.asked) == 2 else answer(cite(PRICE), text=f"{len(history)}")
 
     def arms(self, question: str, k: int, *, context: str = "") -> dict[str, list[Passage]]:
@@ -429,6 +433,13 @@ def test_earlier_turns_are_asked_and_answered_in_their_order() -> None:
     assert recorder.asked == [("하나는 무엇?", []), ("둘은 무엇?", one), ("그건 얼마?", two)]
     assert last.text == "4"
     assert UNANSWERED == "문서에 답이 없습니다."
+    assert recorder.limits == [(None, ())] * 3
+
+
+def test_earlier_turns_are_asked_of_the_same_documents() -> None:
+    recorder = Recorder()
+    ask(cast("Assistant", recorder), FOLLOWING, within={"boat"}, without={"copy"})
+    assert recorder.limits == [({"boat"}, {"copy"})] * 3
 
 
 def test_the_arms_are_asked_with_what_a_question_leans_on(morphology: Morphology) -> None:

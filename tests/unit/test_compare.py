@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from evals import measures
-from evals.compare import Comparison, ResultError, Value, as_text, columns, compare, main, read_result, table
+from evals import bootstrap, measures
+from evals.compare import Comparison, Value, as_text, columns, compare, main, table
+from evals.declining import FIGURES
 from evals.differences import Difference, label, row_values, value_at
+from evals.result import APART, ResultError, apart, read_result
 from evals.words import OUTCOMES
 
 Row = dict[str, Any]
@@ -168,6 +170,83 @@ def test_verbatim_is_a_share_of_quotes() -> None:
     assert (found.before, found.after, found.value, found.n) == (0.5, 1, 0.5, 2)
 
 
+def removed(answered: bool, confidence: float = 0.5, *, kept: bool = True) -> Row:
+    return {"kept": kept, "answered": answered if kept else None, "confidence": confidence if kept else None}
+
+
+def test_reading_by_hand() -> None:
+    before = [
+        asked("a", True, source="x", reading={"em": 0, "f1": 0.5}),
+        asked("b", True, source="y", reading={"em": 0, "f1": 0.5}),
+    ]
+    after = [asked("a", True, source="x", reading={"em": 1, "f1": 1.0}), asked("b", True, source="y")]
+    found = moved(before, after)
+    shown = {name: (d.before, d.after, d.n) for name, d in found.items() if "reading" in name}
+    assert shown == {
+        "reading.em": (0, 1, 1), "reading.f1": (0.5, 1, 1), "source.x.reading.em": (0, 1, 1), "source.x.reading.f1": (0.5, 1, 1),
+    }  # fmt: skip
+
+
+def test_declining_without_the_documents_by_hand() -> None:
+    """Of a and b alone, which are kept in both: one then both without are declined, and b with its document both times."""
+    first, last = removed(True), removed(True, kept=False)
+    before = [
+        asked("a", True, removed=first),
+        asked("b", False, removed=removed(False)),
+        asked("c", True, removed=first),
+    ]
+    after = [asked("a", True, removed=removed(False)), before[1], asked("c", True, removed=last)]
+    found = moved(before, after)
+    shown = {name: (d.before, d.after, d.n) for name, d in found.items() if name.startswith("declining")}
+    assert shown == {
+        "declining.f1": (pytest.approx(0.5), pytest.approx(0.8), 4),  # 2 * 1 / (2 + 2), 2 * 2 / (3 + 2)
+        "declining.precision": (0.5, pytest.approx(2 / 3), 3),
+        "declining.recall": (0.5, 1, 2), "declining.answered": (0.5, 0.5, 2),
+    }  # fmt: skip
+
+
+def test_near_misses_by_hand() -> None:
+    """The same answerable questions are drawn for both results, whatever the order of their rows."""
+    near = [asked(f"n{n}", True, answerable=False, miss="near") for n in range(2)]
+    others = [asked(f"a{n}", n % 2 == 0) for n in range(20)]
+    after = [row | {"answered": False} for row in near]
+    found = moved([*near, *others], [*others[::-1], *after])
+    assert (found["near_misses.recall"].before, found["near_misses.recall"].after) == (0, 1)
+    answered = found["near_misses.answered"]
+    assert (answered.value, answered.low, answered.high, answered.n) == (0, 0, 0, 2)
+    assert not any(name.startswith("near_misses") for name in moved(near, after))  # nothing to tell them from
+
+
+def test_calibration_by_hand() -> None:
+    """An answer .1 then .4 off; what was left out in one result only counts in neither."""
+    known: Row = {"right": True, "removed": removed(False, 0.5)}
+    before = [asked("a", True, confidence=0.9, **known)]
+    after = [asked("a", True, confidence=0.6, **known | {"removed": removed(False, kept=False)})]
+    found = moved(before, after)["calibration.ece"]
+    assert [found.before, found.after, found.n] == pytest.approx([0.1, 0.4, 1])
+    after[0]["removed"] = removed(False, 0.1)
+    found = moved(before, after)["calibration.ece"]  # (.1 + .5) / 2, (.4 + .1) / 2
+    assert [found.before, found.after] == pytest.approx([0.3, 0.25])
+
+
+def test_a_result_of_before_these_measures_can_be_compared(tmp_path: Path) -> None:
+    """Such as those of evals/results once were: no key for them, and nothing in the rows."""
+    new = measured(whole_rows(5))
+    old = {**new, "rows": [{k: v for k, v in row.items() if k not in ("reading", "removed")} for row in new["rows"]]}
+    for name in APART:
+        del old[name]
+    for by in old["groups"].values():
+        by |= {name: {k: v for k, v in group.items() if k != "reading"} for name, group in by.items()}
+    assert read_result(write(tmp_path / "old.json", old)) == old
+    comparison = compare(old, new)
+    names = {each.measure for each in comparison.differences}
+    # Confidence and declined near misses are told by old rows as well.
+    assert {"near_misses.f1", "calibration.ece"} <= names
+    assert not any(name.startswith(("reading", "declining")) for name in names)
+    shown = {value.measure: value.before for value in comparison.values}
+    assert shown == dict.fromkeys([*(f"declining.{name}" for name in FIGURES), "reading.em", "reading.f1"])
+
+
 def test_follow_ups() -> None:
     def rows(right: bool) -> list[Row]:
         return [{"id": "a", "kind": "followup", "right": right}, {"id": "b", "kind": "span", "right": True}]
@@ -191,6 +270,7 @@ def test_variants_against_the_plain_questions() -> None:
     shown = {name: (d.before, d.after, d.n) for name, d in found.items() if name.startswith(("typing", "cross"))}
     assert shown == {
         "typing.clean": (1, 1, 2), "typing.typed": (0.5, 1, 2), "typing.ratio": (0.5, 1, 2),
+        "crosslingual.together.korean": (1, 1, 1), "crosslingual.together.value": (1, 0, 1), "crosslingual.together.ratio": (1, 0, 1),
         "crosslingual.en.korean": (1, 1, 1), "crosslingual.en.value": (1, 0, 1), "crosslingual.en.ratio": (1, 0, 1),
     }  # fmt: skip
     found = moved(rows(True, True, False), rows(True, True, True))
@@ -234,6 +314,10 @@ def whole_rows(seed: int) -> list[Row]:
             {
                 "id": str(number), "kind": kind, "language": "en" if pair and number < 30 else "ko",
                 "source": ("one", "two")[number % 2], "answerable": kind != "unanswerable", "pair": pair,
+                "miss": (None if kind != "unanswerable" else ("near", "near", "far")[number % 3]),
+                "reading": {"em": chance.randint(0, 1), "f1": chance.random()} if kind == "span" else None,
+                "removed": {"kept": number % 3 > 0, "answered": chance.random() < 0.5, "confidence": chance.random()}
+                if kind == "span" else None,
                 "typed": bool(pair) and number >= 30, "ranks": ranks if kind != "unanswerable" else {},
                 "answered": answered, "confidence": round(chance.random(), 1), "right": chance.random() < 0.6,
                 "citations": [quote] * answered, "nearest": None if answered else quote,
@@ -252,6 +336,7 @@ def measured(rows: list[Row]) -> dict[str, Any]:
         "arms": measures.arms(rows, ARMS),
         "answers": measures.answers(rows),
         "groups": measures.groups(rows, ARMS),
+        **apart(rows),
     }
     return make_result(*rows) | shown
 
@@ -276,6 +361,7 @@ def test_every_figure_of_a_result_is_compared() -> None:
     found = {each.measure: each for each in comparison.differences}
     assert comparison.values == ()
     wanted = figure_names(results[0]["arms"]) | figure_names(results[0]["answers"])
+    wanted |= {name for key in APART for name in figure_names(results[0][key], key)}
     wanted |= {f"kind.{kind}.right" for kind in results[0]["groups"]["kind"]}
     wanted |= {
         f"{key}.{name}.{measure}"
@@ -283,16 +369,20 @@ def test_every_figure_of_a_result_is_compared() -> None:
         for name in results[0]["groups"][key]
         for measure in ("right", "hybrid.hit@1", "hybrid.mrr@10")
     }
-    assert len(wanted) > 60
+    wanted |= {f"source.{name}.reading.{measure}" for name in ("one", "two") for measure in ("em", "f1")}
+    assert len(wanted) > 80
     assert set(found) == wanted | {"right"}
     for name in wanted:
         first, _, rest = name.partition(".")
         path = f"answers.{name}"
         if first in ARMS:
             path = f"arms.{name}"
+        elif first in APART:
+            path = name
         elif first in ("kind", "language", "source"):
             group, _, measure = rest.partition(".")
-            path = f"groups.{first}.{group}.{'answers' if measure == 'right' else 'arms'}.{measure}"
+            part = {"right": "answers.", "reading.em": "", "reading.f1": ""}.get(measure, "arms.")
+            path = f"groups.{first}.{group}.{part}{measure}"
         values = value_at(results[0], path), value_at(results[1], path)
         assert (found[name].before, found[name].after) == pytest.approx(values, abs=6e-5), name
         assert found[name].low <= found[name].value <= found[name].high
@@ -313,13 +403,13 @@ def test_the_same_rows_are_drawn_for_both_results() -> None:
 
 
 def test_the_difference_of_statistics() -> None:
-    half, whole = measures.ratio_statistic([1, 0], [1, 1]), measures.ratio_statistic([1, 1], [1, 1])
-    assert measures.difference(half, whole, 2, 7) == {"value": 0.5, "low": 0, "high": 1, "n": 7}
-    assert measures.difference(half, half, 2, 2) == {"value": 0, "low": 0, "high": 0, "n": 2}
-    undefined = measures.ratio_statistic([0, 0], [0, 0])
-    assert measures.difference(half, undefined, 2, 2) is None
-    assert measures.difference(undefined, half, 2, 2) is None
-    assert measures.difference(half, half, 0, 0) is None
+    half, whole = bootstrap.ratio([1, 0], [1, 1]), bootstrap.ratio([1, 1], [1, 1])
+    assert bootstrap.difference(half, whole, 2, 7) == {"value": 0.5, "low": 0, "high": 1, "n": 7}
+    assert bootstrap.difference(half, half, 2, 2) == {"value": 0, "low": 0, "high": 0, "n": 2}
+    undefined = bootstrap.ratio([0, 0], [0, 0])
+    assert bootstrap.difference(half, undefined, 2, 2) is None
+    assert bootstrap.difference(undefined, half, 2, 2) is None
+    assert bootstrap.difference(half, half, 0, 0) is None
 
 
 def test_times_and_memory_are_shown_without_an_interval() -> None:
@@ -537,6 +627,12 @@ def bad_row(**values: Any) -> bytes:
         (bad_row(confidence=float("inf")), "confidence of row 2"),
         (bad_row(expected=["yes"]), "expected of row 2"),
         (bad_row(expected={"yesno": ["yes"]}), "expected of row 2"),
+        (bad_row(miss=1), "miss of row 2"),
+        (bad_row(reading=[]), "reading of row 2"),
+        (bad_row(reading={"f1": 2}), "reading of row 2"),
+        (bad_row(removed=True), "removed of row 2"),
+        (bad_row(removed={"kept": 1}), "removed of row 2"),
+        (bad_row(removed={"kept": True, "confidence": "1"}), "removed of row 2"),
     ],
 )
 def test_files_that_are_no_results(
@@ -577,6 +673,9 @@ def test_values_may_be_null(tmp_path: Path) -> None:
         "confidence",
         "expected",
         "evidence_known",
+        "miss",
+        "reading",
+        "removed",
     )
     result = make_result({"id": "1", **dict.fromkeys(names)})
     assert read_result(write(tmp_path / "a.json", result)) == result

@@ -16,7 +16,8 @@ from evals import corpus, run
 from evals.cache import CachedEmbedder
 from evals.corpus import collect, fill, resolve
 from evals.datasets import Dataset, DatasetError, Place, Question
-from evals.run import Models, Options, Result, evaluate
+from evals.result import Result
+from evals.run import Models, Options, evaluate
 from rag import Assistant, Settings
 from rag.answering import DeclineModel
 from rag.errors import ModelError
@@ -111,12 +112,13 @@ def test_a_whole_run(models: WordModels) -> None:
     result = evaluate(DATASET, models, Options())
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert list(result) == [
-        "dataset", "questions", "about", "arms", "answers", "groups", "outcomes", "threshold", "risk_coverage",
-        "latency_ms", "stages_ms", "questions_per_second", "peak_memory_mb", "rows",
+        "dataset", "questions", "about", "arms", "answers", "reading", "declining", "near_misses", "calibration", "groups",
+        "outcomes", "threshold", "risk_coverage", "latency_ms", "stages_ms", "questions_per_second", "peak_memory_mb", "rows",
     ]  # fmt: skip
     assert (result["dataset"], result["questions"]) == ("tiny", 6)
     about = result["about"]
-    assert (about["model"], about["documents"], about["arms"]) == ("words", 3, ["dense", "bm25", "hybrid", "full"])
+    assert (about["model"], about["documents"]) == ("words", 3)
+    assert about["arms"] == ["dense", "bm25", "hybrid", "full", "reading", "removed"]
     assert about["passages"] >= 3 and about["settings"]["chunk_size"] == 300
     assert (about["limit"], about["seed"], about["distractors"], about["texts"], about["credit"]) == (
         None,
@@ -151,6 +153,46 @@ def test_a_whole_run(models: WordModels) -> None:
     assert result["questions_per_second"] > 0 and result["peak_memory_mb"] > 1
 
 
+def test_questions_are_asked_again(models: WordModels) -> None:
+    """price, fields and typed are of one fact; another document holds what answers fields."""
+    near = Question("near", "물마루 도서관 이름은?", "unanswerable", miss="near")
+    twin = {"id": "twin", "title": "", "text": "어느 밭은 41곳이다."}  # answers fields as well
+    dataset = replace(DATASET, questions=(*DATASET.questions, near), records=(*RECORDS, twin))
+    result = evaluate(dataset, models, Options())
+    rows = {row["id"]: row for row in result["rows"]}
+    assert [id for id, row in rows.items() if "reading" in row] == ["price", "fields", "typed"]
+    assert [id for id, row in rows.items() if "removed" in row] == ["price", "fields", "typed"]
+    # 물마루도서관값은96억원이다 has 14 characters, 96억원 has 4: 2 * 4 / 18.
+    said = "물마루 도서관 값은 96억 원이다."
+    price = rows["price"]["reading"]
+    assert (price["answer"], price["em"], price["f1"]) == (said, 0, pytest.approx(8 / 18))
+    assert {id: rows[id]["removed"]["kept"] for id in ("price", "fields", "typed")} == {
+        "price": True, "fields": False, "typed": True,
+    }  # fmt: skip
+    assert rows["price"]["removed"]["answered"] is False  # no word of it stands elsewhere
+    assert result["reading"]["f1"]["n"] == 3 and result["groups"]["source"]["밭"]["reading"]["f1"]["n"] == 1
+    assert result["declining"]["recall"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 2}
+    assert result["near_misses"]["recall"]["n"] == result["near_misses"]["answered"]["n"] == 1
+    assert result["calibration"]["ece"]["n"] == 9 == sum(p["count"] for p in result["calibration"]["points"])
+
+
+def test_asking_again_can_be_left_out(models: WordModels) -> None:
+    whole = evaluate(DATASET, models, Options())
+    once = evaluate(DATASET, models, Options(arms=("dense", "bm25", "hybrid", "full")))
+    assert (once["reading"], once["declining"]) == (None, None) and once["answers"] == whole["answers"]
+    assert once["calibration"]["ece"]["n"] == 6 < whole["calibration"]["ece"]["n"]
+    assert not any({"reading", "removed"} & set(row) for row in once["rows"])
+    alone = evaluate(DATASET, models, Options(arms=("reading",)))  # as is enough while a reader is trained
+    assert alone["reading"] == whole["reading"] and alone["groups"]["kind"]["span"]["reading"] == whole["reading"]
+    assert (alone["arms"], alone["answers"], alone["calibration"], alone["outcomes"]) == ({}, None, None, None)
+
+
+def test_one_document_cannot_be_left_out(models: WordModels) -> None:
+    result = evaluate(Dataset("one", (PRICE,), RECORDS[:1]), models, Options())
+    assert row_of(result, "price")["removed"] == {"kept": False, "answered": None, "confidence": None}
+    assert result["declining"] is None and result["reading"]["f1"]["n"] == 1
+
+
 def test_the_same_run_gives_the_same_but_for_the_clock(open_models: OpenModels) -> None:
     first = without_clock(evaluate(DATASET, open_models("a"), Options()))
     assert without_clock(evaluate(DATASET, open_models("a"), Options())) == first  # with vectors from the cache
@@ -165,6 +207,8 @@ def test_the_clock_runs_while_questions_are_embedded(open_models: OpenModels) ->
     assert again.watched.passages == []  # all from the cache
     asked = [question.question for question in DATASET.questions]
     assert set(asked) <= set(again.watched.queries)  # none from there
+    assert len(again.watched.queries) == len(set(again.watched.queries)) + 2
+    # Only PRICE more than once, to warm up and before THEN: what is asked again is not timed, and comes from the cache.
     assert result["stages_ms"]["embed"]["p50"] > 0
 
 
@@ -761,6 +805,7 @@ def test_a_model_that_cannot_be_loaded_is_status_1(
         ["--gold", "@gold.jsonl", "--distractors", "-1"],
         ["--gold", "@gold.jsonl", "--arms", "sparse"],
         ["--gold", "@gold.jsonl", "--arms", ""],
+        ["--gold", "@gold.jsonl", "--arms", "dense,removed"],
         ["--gold", "@gold.jsonl", "--seed", "x"],
         ["--gold", "@gold.jsonl", "extra"],
     ],

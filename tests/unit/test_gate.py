@@ -144,6 +144,30 @@ def test_a_result_without_rows_does_not_pass() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "measure",
+    ["reading.em", "groups.source.klue_mrc.reading.f1", "declining.answered", "near_misses.f1", "calibration.ece",
+     "answers.crosslingual.together.ratio", "answers.crosslingual.en.f1.ratio", "answers.typing.f1.ratio"],
+)  # fmt: skip
+def test_figures_beside_the_answers_have_bounds_too(measure: str) -> None:
+    result = make_result()
+    for gate in (floor(measure, 0.5), ceiling(measure, 0.7)):
+        (line,) = failures(gate, "news", result)  # as an old result has none
+        assert line.startswith(f"news: {measure}: 없음 / none ")
+    *steps, last = measure.split(".")
+    branch: Any = result
+    for step in steps:
+        branch[step] = branch.get(step) or {}
+        branch = branch[step]
+    branch[last] = {"value": 0.6, "low": 0.5, "high": 0.7, "n": 9}
+    assert failures(floor(measure, 0.6), "news", result) == failures(ceiling(measure, 0.6), "news", result) == []
+    assert (
+        len(failures(floor(measure, 0.61), "news", result))
+        == len(failures(ceiling(measure, 0.59), "news", result))
+        == 1
+    )
+
+
 # Quotes
 
 
@@ -392,6 +416,10 @@ def test_a_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "groups.source.klue_mrc.arms.hybrid.hit@1" = 0.95
         [ceilings.mrc]
         "answers.abstention.aurc" = 1
+        [pools.both]
+        sets = ["news", "mrc"]
+        [floors.both]
+        "near_misses.f1" = 0.7
         """,
     )
     corpus = (tmp_path / "news" / "wikinews.jsonl", ROOT / "seeds")
@@ -403,15 +431,16 @@ def test_a_description(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ),
             "beir": SetSpec(beir=Path("/somewhere/else")),
         },
-        floors={"mrc": {"groups.source.klue_mrc.arms.hybrid.hit@1": 0.95}},
+        floors={"mrc": {"groups.source.klue_mrc.arms.hybrid.hit@1": 0.95}, "both": {"near_misses.f1": 0.7}},
         ceilings={"mrc": {"answers.abstention.aurc": 1.0}},
+        pools={"both": ("news", "mrc")},
     )
     assert SetSpec().seed == 1
 
 
 def test_the_description_that_is_shipped() -> None:
     gate = load(GATE)
-    assert set(gate.floors) | set(gate.ceilings) <= set(gate.sets)
+    assert set(gate.floors) | set(gate.ceilings) <= set(gate.sets) | set(gate.pools)
     golds = [spec.gold for spec in gate.sets.values() if spec.gold is not None]
     assert golds
     assert [gold for gold in golds if not gold.is_file()] == []
@@ -447,6 +476,13 @@ GOLD = '[sets.news]\ngold = "a.jsonl"\n'
         (GOLD + '[floors.new]\n"answers.f1" = 1', "floors.new: .* no such set"),
         (GOLD + "[floors.news]\nanswers.f1 = 1", "floors.news.answers: .* quotes"),
         (GOLD + '[ceilings.news]\n"answers.f1" = "1"', "ceilings.news.answers.f1: .* not a number"),
+        (GOLD + "[pools.all]", "pools.all.sets: .* not a list"),
+        (GOLD + "[pools.all]\nsets = []", "pools.all.sets: .* not a list"),
+        (GOLD + 'pools = "news"', "unknown"),  # of the set above it
+        (GOLD + '[pools.all]\nsets = ["law"]', "pools.all.sets: .* not a list of the names of sets"),
+        (GOLD + "[pools.all]\nsets = [[]]", "pools.all.sets: .* not a list of the names of sets"),
+        (GOLD + '[pools.all]\nsets = ["news"]\nset = 1', "모르는 항목 set / "),
+        (GOLD + '[pools.news]\nsets = ["news"]', "pools.news: .* the name of a set"),
         (GOLD + '[floors.news]\n"answers.f1" = true', "floors.news.answers.f1: .* not a number"),
         (GOLD + '[floors.news]\n"answers.f1" = nan', "floors.news.answers.f1: .* not a number"),
     ],
@@ -495,6 +531,39 @@ def test_finished_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main([str(damaged), str(tmp_path / "none.json"), good, *gate]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert ["damaged.json" in lines[0], "none.json" in lines[1], lines[2:]] == [True, True, ["news: 통과 / passed"]]
+
+
+POOL = (
+    '[sets.a]\nsquad = "a"\n[sets.b]\nsquad = "b"\n[sets.c]\nsquad = "c"\n[pools.both]\nsets = ["a", "b"]\n'
+    '[pools.free]\nsets = ["c"]\n[floors.both]\n"near_misses.f1" = 0.75\n[ceilings.both]\n"near_misses.answered" = 0.9\n'
+)
+
+
+def near_result(name: str, *answered: bool) -> Result:
+    """Near misses that were answered or not, and as many questions that were answered."""
+    rows = [make_row(n, answerable=False, miss="near", answered=each) for n, each in enumerate(answered)]
+    rows += [make_row(10 + n, answerable=True, answered=n > 0) for n in range(len(answered))]
+    return make_result(rows) | {"dataset": name}
+
+
+def test_sets_are_judged_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of both together three of four near misses are declined, and two of four others: 1.5 / 2.25."""
+    gate = ["--gate", str(write_gate(tmp_path, POOL))]
+    a = write_result(tmp_path, near_result("a", False, True), "a.json")
+    b = write_result(tmp_path, near_result("b", False, False), "b.json")
+    c = write_result(tmp_path, near_result("c", True), "c.json")
+    assert main([a, b, c, *gate]) == 1
+    passed = [f"{name}: 통과 / passed" for name in ("a", "b", "c")]
+    missed = "both: near_misses.f1: 0.6667 (기준 0.75 이상 / wanted at least 0.75)"
+    assert capsys.readouterr().out.splitlines() == [*passed, missed]
+    assert main([a, c, *gate]) == 0
+    left = "both: 결과가 없어 뺐습니다: b / left out, there is no result of: b"
+    assert capsys.readouterr().out.splitlines() == [passed[0], passed[2], left]
+    assert main([c, *gate]) == 0
+    assert capsys.readouterr().out.splitlines() == [passed[2]]
+    better = ["--gate", str(write_gate(tmp_path, POOL.replace("0.75", "0.66")))]
+    assert main([a, b, *better]) == 0
+    assert capsys.readouterr().out.splitlines() == [*passed[:2], "both: 통과 / passed"]
 
 
 @pytest.mark.parametrize(
@@ -557,6 +626,18 @@ def test_the_sets_of_a_tier_are_run(
         ("a", SetSpec(gold=tmp_path / "a.jsonl"), tmp_path / "results"),
         ("b", SetSpec(gold=tmp_path / "data" / "b.jsonl"), tmp_path / "results"),
     ]
+
+
+def test_sets_that_are_run_are_judged_together(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gate.toml"
+    path.write_text(
+        path.read_text("utf-8") + '[pools.both]\nsets = ["a", "b"]\n[floors.both]\n"near_misses.f1" = 0\n', "utf-8"
+    )
+    assert run(Runs(a=0.5, b=0.6)) == 1
+    failed = "both: near_misses.f1: 없음 / none (기준 0 이상 / wanted at least 0)"  # neither has a near miss
+    assert capsys.readouterr().out.splitlines() == ["a: 통과 / passed", "b: 통과 / passed", failed]
 
 
 def test_one_set_that_fails_fails_all(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals import measures
-from evals.measures import Row, exact_match, f1, figure, normalize_answer, paired_bootstrap
+from evals import bootstrap, measures
+from evals.bootstrap import figure, paired_bootstrap
+from evals.measures import Row, exact_match, f1, normalize_answer
 
 NFD = unicodedata.normalize("NFD", "한강")  # six conjoining jamo
 THUMB = "\U0001f44d\U0001f3fd"  # a thumb and its skin tone: two code points
@@ -219,7 +220,7 @@ def test_interval_holds_the_mean_and_stays_among_the_values(values: list[float])
     assert found is not None
     assert found["value"] == pytest.approx(sum(values) / len(values), abs=0.00006)
     assert round(min(values), 4) <= found["low"] <= found["value"] <= found["high"] <= round(max(values), 4)
-    measures._drawn.cache_clear()
+    bootstrap._drawn.cache_clear()
     assert figure(values) == found
 
 
@@ -363,7 +364,9 @@ def test_verdicts_are_balanced_in_every_resample() -> None:
 def test_only_searched() -> None:
     bare = {name: row()[name] for name in ("id", "kind", "language", "source", "answerable", "pair", "typed", "ranks")}
     assert measures.answers([bare]) is measures.answers([]) is None
-    assert measures.groups([bare], [])["kind"] == {"span": {"questions": 1, "arms": {}, "answers": None}}
+    assert measures.groups([bare], [])["kind"] == {
+        "span": {"questions": 1, "arms": {}, "answers": None, "reading": None}
+    }
     assert measures.risk_coverage([bare]) == []
 
 
@@ -454,14 +457,49 @@ def test_pairs() -> None:
     rows += [row("ja", language="ja", pair="3"), row("fr", language="fr"), row("lost", typed=True, pair="not asked")]
     found = measures.answers(rows)
     assert found is not None
-    assert values(found["typing"]) == {"clean": (0.6667, 3), "typed": (0.3333, 3), "ratio": (0.5, 3)}
-    assert {language: values(figures) for language, figures in found["crosslingual"].items()} == {
+    assert values(without_f1(found["typing"])) == {"clean": (0.6667, 3), "typed": (0.3333, 3), "ratio": (0.5, 3)}
+    assert {language: values(without_f1(figures)) for language, figures in found["crosslingual"].items()} == {
+        "together": {"korean": (0.5, 4), "value": (0.75, 4), "ratio": (1.5, 4)},
         "en": {"korean": (0.6667, 3), "value": (0.6667, 3), "ratio": (1, 3)},
         "ja": {"korean": (0, 1), "value": (1, 1), "ratio": None},  # nothing to divide by
     }
     alone = measures.answers([row(typed=True)])
     assert alone is not None
     assert alone["typing"] is None
+
+
+def without_f1(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: item for name, item in figures.items() if name != "f1"}
+
+
+def test_how_much_of_the_f1_of_a_pair_is_kept() -> None:
+    """By each language, by all together, and typed; what has no F1 on either side is left out."""
+    rows = [row("1", f1=0.8), row("2", f1=0.4), row("3", f1=None)]
+    rows += [row(f"en {n}", language="en", pair=str(n), f1=0.4) for n in (1, 2, 3)]
+    rows += [row("ja", language="ja", pair="2", f1=0.2), row("typed", typed=True, pair="1", f1=0.6)]
+    found = measures.answers(rows)
+    assert found is not None
+    assert {of: values(figures["f1"]) for of, figures in found["crosslingual"].items()} == {
+        "together": {"korean": (0.5333, 3), "value": (0.3333, 3), "ratio": (0.625, 3)},  # 1 / 1.6
+        "en": {"korean": (0.6, 2), "value": (0.4, 2), "ratio": (0.6667, 2)},
+        "ja": {"korean": (0.4, 1), "value": (0.2, 1), "ratio": (0.5, 1)},
+    }
+    assert values(found["typing"]["f1"]) == {"clean": (0.8, 1), "typed": (0.6, 1), "ratio": (0.75, 1)}
+
+
+def test_reading() -> None:
+    read = [(1, 1.0), (0, 0.5), (0, 0.0)]
+    rows = [row(str(n), source=("one", "two")[n % 2], reading={"em": em, "f1": f}) for n, (em, f) in enumerate(read)]
+    rows.append(row("not read", source="two"))
+    found = measures.reading(rows)
+    assert found is not None
+    assert values(found) == {"em": (0.3333, 3), "f1": (0.5, 3)}
+    assert 0 <= found["f1"]["low"] < 0.5 < found["f1"]["high"] <= 1  # type: ignore[index]
+    groups = measures.groups(rows, [])["source"]
+    assert {name: values(group["reading"]) for name, group in groups.items()} == {
+        "one": {"em": (0.5, 2), "f1": (0.5, 2)}, "two": {"em": (0, 1), "f1": (0.5, 1)},
+    }  # fmt: skip
+    assert measures.reading([row()]) is None
 
 
 def test_the_two_of_a_pair_are_drawn_together() -> None:
