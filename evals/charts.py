@@ -55,7 +55,9 @@ class Stage(NamedTuple):
 
 STARTS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8)  # of a scale up to 1: round, and so is the middle
 Panels = Sequence[tuple[Words, Sequence[Row]]]
-Point = Mapping[str, float]  # of a risk-coverage curve: "coverage", "risk"
+Point = Mapping[
+    str, float
+]  # of a risk-coverage curve: "coverage", "risk"; of a reliability chart: "confidence", "right"
 
 
 class Now(NamedTuple):
@@ -243,6 +245,24 @@ def risk_curve(points: Sequence[Point], now: Now | None, width: int) -> Sheet:
             sheet.dot(axes, at, now.risk, "accent", 13)
         sheet.say(axes, (at, top), "지금 답하는 비율", (side, -14), "b halo", anchor)
         sheet.say(axes, (at, top), f"{at:.1%}{wrong}", (side, -32), "s halo", anchor)
+    return sheet
+
+
+def reliability(points: Sequence[Point], width: int) -> Sheet:
+    """The share right against the mean confidence of each bin; on the diagonal the two are equal."""
+    sheet = Sheet(width, 340 if width > 500 else 300)
+    axes = sheet.panel((40, 34, width - 64, sheet.height - 92), (0, 1), (1, 0))
+    for quarter in range(5):
+        sheet.line(axes, (0, 1), (quarter / 4, quarter / 4), "line")
+        sheet.say(axes, (0, quarter / 4), f"{25 * quarter}%", (-8, -4), "s", "right")
+        sheet.say(axes, (quarter / 4, 0), f"{25 * quarter}%", (0, -20), "s", "center")
+    sheet.say(axes, (0, 1), "↑ 맞은 비율", (-36, 16), "s")
+    sheet.say(axes, (1, 0), "확신 →", (0, -42), "s", "right")
+    sheet.line(axes, (0, 1), (0, 1), "soft")
+    x, y = [point["confidence"] for point in points], [point["right"] for point in points]
+    sheet.line(axes, x, y, "accent", 2.2)
+    for at in zip(x, y, strict=True):
+        sheet.dot(axes, *at, "accent")
     return sheet
 
 

@@ -105,6 +105,19 @@
     return part("점수", "scores, of 100", lines.length ? el("ul", "chips", lines) : null);
   }
 
+  function again(row) {
+    const number = (name, value, digits) => (typeof value === "number" ? ` · ${name} ${value.toFixed(digits)}` : "");
+    const said = ({ answered, confidence }) => (answered ? "답함" : "답하지 않음") + number("확신", confidence, 3);
+    const { reading: read, removed } = row;
+    const lines = [];
+    if (read) {
+      const words = known(read.answer) ? el("b", "", given(read.answer)) : null;
+      lines.push(el("li", "", `자기 문서만 주고: ${said(read)}${number("겹침", 100 * read.f1, 0)} `, words));
+    }
+    if (removed) lines.push(el("li", "", removed.kept ? `자기 문서를 빼고: ${said(removed)}` : "자기 문서를 빼고: 남은 글에 답이 있을 수 있거나 글이 남지 않아 세지 않음"));
+    return part("다시 묻기", "asked again", lines.length ? el("ul", "lines", lines) : null);
+  }
+
   function timings(row) {
     const laps = Object.entries(row.timings_ms ?? {}).filter(([, ms]) => typeof ms === "number");
     const lines = laps.map(([name, ms]) => el("li", "", given(named("stage", name)[0]), " ", el("b", "", ms.toFixed(1))));
@@ -127,7 +140,7 @@
     const left = el(
       "div", "left",
       part("앞의 질문", "history", (row.history ?? []).map((text) => el("p", "", given(text)))),
-      expected(row), decision(row), scores(row),
+      expected(row), decision(row), scores(row), again(row),
     );
     const trace = el("div", "trace", part("낱말", "morphemes", list(row.morphemes)), ranks(row), timings(row));
     const answer = known(row.answer) ? el("p", "answer", given(row.answer)) : null;

@@ -16,45 +16,32 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
 
-from evals import charts, words
-from evals.charts import Layout, Now, Panels, Row, Sheet, Stage
-from evals.compare import ResultError, read_result
+from evals import words
 from evals.datasets import both
+from evals.drawings import AGAIN, ANSWERS, DOCUMENTS, RETRIEVAL, Arms, Result, by_arm, drawings, in_order, in_time
+from evals.measures import TOGETHER
+from evals.result import APART, ResultError, read_result
 from evals.words import (
     ARMS,
-    FEW,
     KINDS,
     LANGUAGES,
     MEASURES,
     OUTCOMES,
-    RIGHT,
     STAGES,
     Figure,
     Words,
-    interval,
-    is_few,
     named,
-    number,
 )
 
 HERE = Path(__file__).parent
-Result = Mapping[str, Any]
-Arms = Mapping[str, Mapping[str, Figure | None]]
 
-RETRIEVAL = ("hit@1", "passage_hit@1", "hit@5", "passage_hit@5", "mrr@10", "passage_mrr@10", "ndcg@10")
-DOCUMENTS = frozenset({"hit@1", "hit@5", "mrr@10", "ndcg@10"})  # say nothing where there is one document
-ANSWERS = {
-    Words("답", "answers"): ("em", "f1", "list_f1", "yesno", "followup"),
-    Words("인용", "citations"): ("citation_precision", "citation_recall", "verbatim"),
-    Words("답이 없을 때", "declining"): ("abstention.precision", "abstention.recall", "abstention.f1"),
-}
 HEADLINES = ("hit@1", "passage_hit@5", "citation_precision", "f1", "verbatim", "abstention.recall")
 SPARE = ("hit@5", "passage_hit@1", "ndcg@10", "mrr@10", "passage_mrr@10", "em", "citation_recall")  # for any not there
 COLUMNS = (
@@ -66,15 +53,17 @@ COLUMNS = (
     "citation_precision",
     "citation_recall",
 )  # of groups
-GROUP_FIGURES = ("right", "em", "f1", "citation_precision", "citation_recall", "list_f1", "yesno")
-WIDTHS = (860, 328)  # of a chart: beside a computer's text, and on a phone
-ARM_LAYOUTS = (Layout(860, 2, 46, 128, 26), Layout(328, 1, 46, 60, 24))
-ANSWER_LAYOUTS = (Layout(860, 1, 270, 150, 34), Layout(328, 1, 0, 0, 44))
-ONE_DOCUMENT = (
-    "문서가 하나뿐이라 무엇을 찾든 그 문서다. 그래서 문서의 순위는 그리지 않고 ‘모든 숫자’에만 적었다.",
-    "With one document, whatever is found is in it: ranks of documents are left out of the chart.",
+GROUP_FIGURES = (
+    "right",
+    "em",
+    "f1",
+    "citation_precision",
+    "citation_recall",
+    "list_f1",
+    "yesno",
+    "reading.em",
+    "reading.f1",
 )
-
 GROUPINGS: tuple[tuple[str, Words, Mapping[str, Words]], ...] = (
     ("kind", Words("질문의 종류", "kind"), KINDS),
     ("language", Words("질문의 언어", "language"), LANGUAGES),
@@ -99,20 +88,13 @@ class Pair(NamedTuple):
     before: Figure | None
     after: Figure | None
     ratio: Figure | None
+    key: str = "right"  # the measure
 
     @property
     def n(self) -> int | None:
         """How many there are, at least, of each."""
         known = [figure.get("n") for figure in (self.before, self.after, self.ratio) if figure]
         return min((n for n in known if n is not None), default=None)
-
-
-class Drawn(NamedTuple):
-    """A chart at both widths, the sentence that says what it shows, and what else is to be known (Korean, English)."""
-
-    finding: str
-    svg: Markup
-    notes: Sequence[tuple[str, str]]
 
 
 def write(result: Result, path: Path | str) -> None:
@@ -124,7 +106,7 @@ def html(result: Result) -> str:
     """The whole page."""
     arms = arms_of(result)
     first = next(iter(arms), None)  # what the product does, where that was run
-    answers = flat(result.get("answers") or {})
+    answers = flat(result)
     measured = {key: figure for key, figure in {**arms.get(first or "", {}), **answers}.items() if figure}
     outcomes = {name: (result.get("outcomes") or {}).get(name) or 0 for name in OUTCOMES}
     grouped = tables(result, first)
@@ -158,6 +140,10 @@ def html(result: Result) -> str:
         words=words,
         retrieval=RETRIEVAL,
         answers=answers,
+        explained={
+            name: [key for key in MEASURES if key in answers and any(key in keys for keys in titles.values())]
+            for name, titles in (("answers", ANSWERS), ("again", AGAIN))
+        },
         columns=columns_of(grouped, left_out),
         group_figures=GROUP_FIGURES,
         style=Markup((HERE / "report.css").read_text("utf-8")),  # noqa: S704 - our own
@@ -180,35 +166,35 @@ def columns_of(grouped: Iterable[tuple[str, Words, Sequence[Line]]], left_out: I
     return [key for key in COLUMNS if key in there - out]
 
 
-def in_order(names: Mapping[str, Words], given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What is given, in the order of the table of names; those it does not know come last, as they come."""
-    for name in [*(name for name in names if name in given), *(name for name in given if name not in names)]:
-        yield name, given[name]
-
-
 def arms_of(result: Result) -> Arms:
     """The arms that were run, what the product does first."""
     return {name: figures or {} for name, figures in in_order(ARMS, result.get("arms") or {})}
 
 
-def flat(answers: Mapping[str, Any]) -> dict[str, Figure]:
-    """The figures of answers by the names of ``MEASURES``, without those that are null."""
-    abstention = {f"abstention.{key}": figure for key, figure in (answers.get("abstention") or {}).items()}
-    known = {**answers, **abstention}
+def flat(result: Result) -> dict[str, Figure]:
+    """The figures of answers and those beside them by the names of ``MEASURES``, without those that are null."""
+    known = dict(result.get("answers") or {})
+    parts = {"abstention": known.get("abstention"), **{name: result.get(name) for name in APART}}
+    known |= {f"{name}.{key}": figure for name, part in parts.items() for key, figure in (part or {}).items()}
     return {key: known[key] for key in MEASURES if known.get(key)}
 
 
 def pairs(answers: Mapping[str, Any]) -> list[Pair]:
-    """What was asked in two ways."""
-    found: list[Pair] = []
+    """What was asked in two ways, and how many were right; then how much of the answers' F1 was kept."""
+    asked: list[tuple[Words, Mapping[str, Any], tuple[str, str]]] = []
     if typing := answers.get("typing"):
         called = Words("잘못 친 질문", "typing errors", "같은 질문을 바르게 칠 때와 잘못 칠 때.")
-        found.append(Pair(called, typing.get("clean"), typing.get("typed"), typing.get("ratio")))
+        asked.append((called, typing, ("clean", "typed")))
+    names = {**LANGUAGES, TOGETHER: Words("다른 언어", "another language")}
     for language, figures in (answers.get("crosslingual") or {}).items():
-        ko, en, _ = named(LANGUAGES, language)
-        figures = figures or {}
+        ko, en, _ = named(names, language)
         called = Words(f"{ko} 질문", f"asked in {en or language}", "같은 질문을 한국어로 물을 때와 이 언어로 물을 때.")
-        found.append(Pair(called, figures.get("korean"), figures.get("value"), figures.get("ratio")))
+        asked.append((called, figures or {}, ("korean", "value")))
+    found = [Pair(called, of.get(plain), of.get(other), of.get("ratio")) for called, of, (plain, other) in asked]
+    for called, of, (plain, other) in asked:
+        if kept := of.get("f1"):
+            called = called._replace(ko=f"{called.ko}, 겹친 글자", en=f"{called.en}, F1")
+            found.append(Pair(called, kept.get(plain), kept.get(other), kept.get("ratio"), "f1"))
     return found
 
 
@@ -222,7 +208,7 @@ def tables(result: Result, first: str | None) -> list[tuple[str, Words, list[Lin
                 named(names, name),
                 group.get("questions") or 0,
                 dict(in_order(ARMS, group.get("arms") or {})),
-                {**((group.get("arms") or {}).get(first) or {}), **(group.get("answers") or {})},
+                {**((group.get("arms") or {}).get(first) or {}), **(group.get("answers") or {}), **read_of(group)},
             )
             for name, group in in_order(names, (result.get("groups") or {}).get(by) or {})
         ]
@@ -231,113 +217,9 @@ def tables(result: Result, first: str | None) -> list[tuple[str, Words, list[Lin
     return found
 
 
-def panels(titles: Iterable[tuple[Words, Iterable[Row]]]) -> Panels:
-    """Those that have rows."""
-    return [(title, rows) for title, given in titles if (rows := list(given))]
-
-
-def row_of(called: Words, key: str, figure: Figure, strong: bool = True) -> Row:
-    """A line of a chart of dots."""
-    value = figure["value"]
-    low, high = (None, None) if is_few(figure) else (figure.get("low"), figure.get("high"))
-    return Row(called, value, low, high, number(key, value), interval(key, figure), strong)
-
-
-def notes_of(shown: Panels, figures: Iterable[Figure | None]) -> list[tuple[str, str]]:
-    """What a reader of a chart of dots must know not to be misled."""
-    notes = []
-    if start := charts.start_of(shown):
-        notes.append(
-            (f"가로축은 0이 아니라 {100 * start:g}에서 시작한다.", f"The axes start at {100 * start:g}, not at 0.")
-        )
-    if any(figure and is_few(figure) for figure in figures):
-        few = f"질문이 {FEW}개보다 적은 값은 질문이 너무 적어 구간이 없다."
-        notes.append((few, f"Of fewer than {FEW} questions no interval is given."))
-    return notes
-
-
-def drawings(
-    result: Result,
-    arms: Arms,
-    answers: Mapping[str, Figure],
-    outcomes: Mapping[str, int],
-    left_out: Collection[str] = (),
-) -> dict[str, Drawn]:
-    """Each chart that there are figures for, at both widths, with the sentence that says what it shows."""
-    drawn: dict[str, Drawn] = {}
-
-    def add(
-        name: str,
-        finding: str,
-        more: Iterable[str],
-        sheets: Iterable[Sheet],
-        notes: Sequence[tuple[str, str]] = (),
-    ) -> None:
-        label = " ".join([finding.removesuffix(".") + ".", *more])
-        svg = (sheet.svg(f"{name} {width}", label) for width, sheet in zip(("wide", "narrow"), sheets, strict=True))
-        drawn[name] = Drawn(finding, Markup().join(svg), notes)
-
-    compared = panels(
-        (
-            MEASURES[key],
-            (row_of(named(ARMS, arm), key, figure, arm == next(iter(arms))) for arm, figure in by_arm(arms, key)),
-        )
-        for key in RETRIEVAL
-        if key not in left_out
-    )
-    if compared:
-        best = sorted(compared[0][1], key=lambda row: -row.value)
-        finding = f"{compared[0][0].ko}: " + ", ".join(f"{row.words.ko} {row.shown}" for row in best)
-        sheets = [charts.dots(compared, layout) for layout in ARM_LAYOUTS]
-        notes = notes_of(compared, (arm.get(key) for arm in arms.values() for key in RETRIEVAL if key not in left_out))
-        if left_out:
-            notes.append(ONE_DOCUMENT)
-        add("retrieval", finding, spoken(compared[1:]), sheets, notes)
-    scored = panels(
-        (title, (row_of(MEASURES[key], key, answers[key]) for key in keys if key in answers))
-        for title, keys in ANSWERS.items()
-    )
-    if scored:
-        finding = ", ".join(f"{rows[0].words.ko} {rows[0].shown}" for _, rows in scored)
-        sheets = [charts.dots(scored, layout) for layout in ANSWER_LAYOUTS]
-        used = (answers.get(key) for keys in ANSWERS.values() for key in keys)
-        add("answers", finding, spoken(scored), sheets, notes_of(scored, used))
-    if total := sum(outcomes.values()):
-        good = sum(outcomes[name] for name in RIGHT)
-        finding = f"맞게 처리한 질문: {total:,}개 가운데 {good:,}개 ({good / total:.1%})"
-        counts = [f"{OUTCOMES[name].ko} {count:,}개." for name, count in outcomes.items()]
-        add("outcomes", finding, counts, [charts.outcome_bar(outcomes, good, width) for width in WIDTHS])
-    if points := result.get("risk_coverage"):
-        now = answered_now(result.get("rows") or [])
-        add("risk", risk_sentence(points, now), [], [charts.risk_curve(points, now, width) for width in WIDTHS])
-    if stages := stages_of(result):
-        slowest = max((stage for stage in stages if not stage.strong), key=lambda stage: stage.p50, default=stages[0])
-        said = [f"{stage.words.ko} p50 {stage.p50:.1f} ms, p95 {stage.p95:.1f} ms." for stage in stages]
-        finding = f"가장 오래 걸리는 단계: {slowest.words.ko} {slowest.p50:.1f} ms"
-        add("latency", finding, said, [charts.stage_lines(stages, width) for width in WIDTHS])
-    return drawn
-
-
-def by_arm(arms: Arms, key: str) -> Iterator[tuple[str, Figure]]:
-    """The figure of a measure in each arm that has it."""
-    for arm, figures in arms.items():
-        if figure := figures.get(key):
-            yield arm, figure
-
-
-def spoken(shown: Panels) -> list[str]:
-    """The figures of a chart as a listener hears them."""
-    return [f"{title.ko}: " + ", ".join(f"{row.words.ko} {row.shown}" for row in rows) + "." for title, rows in shown]
-
-
-def answered_now(rows: Iterable[Mapping[str, Any]]) -> Now | None:
-    """What was answered, each question by its own threshold."""
-    asked = [row for row in rows if row.get("confidence") is not None]
-    if not asked:
-        return None
-    answered = [row for row in asked if row.get("answered")]
-    right = [row["right"] for row in answered if row.get("right") is not None]
-    return Now(len(answered) / len(asked), 1 - sum(right) / len(right) if right else None)
+def read_of(group: Mapping[str, Any]) -> dict[str, Figure | None]:
+    """The figures of a group's own documents alone, by the names of ``MEASURES``."""
+    return {f"reading.{key}": figure for key, figure in (group.get("reading") or {}).items()}
 
 
 def threshold_of(row: Mapping[str, Any], result: Result) -> float | None:
@@ -350,31 +232,6 @@ def thresholds_of(result: Result) -> list[float]:
     """Those in use, the lowest first."""
     used = {threshold_of(row, result) for row in result.get("rows") or [] if row.get("confidence") is not None}
     return sorted(threshold for threshold in used or {result.get("threshold")} if threshold is not None)
-
-
-def risk_sentence(points: Sequence[charts.Point], now: Now | None) -> str:
-    """What the curve means in words."""
-    everything = f"모두 답하게 하면 틀린 답 {points[-1]['risk']:.1%}."
-    if now is None:
-        return everything
-    wrong = "" if now.risk is None else f", 그 가운데 틀린 답 {now.risk:.1%}"
-    return f"지금 답하는 비율 {now.coverage:.1%}{wrong}. {everything}"
-
-
-def in_time(laps: Mapping[str, Any]) -> dict[str, Any]:
-    """Stages in the order they happen, then those that are not known, the whole last."""
-    parts = {name: lap for name, lap in laps.items() if name != "total"}
-    return dict(in_order(STAGES, parts)) | {name: laps[name] for name in laps if name == "total"}
-
-
-def stages_of(result: Result) -> list[Stage]:
-    """The stages that were measured, and the whole."""
-    laps = in_time({**(result.get("stages_ms") or {}), "total": result.get("latency_ms")})
-    return [
-        Stage(named(STAGES, name), lap["p50"], lap["p95"], name == "total")
-        for name, lap in laps.items()
-        if lap and lap.get("p50") is not None and lap.get("p95") is not None
-    ]
 
 
 def pieces(citation: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -54,10 +54,54 @@ MEASURES = {
     "abstention.aurc": Words(
         "모든 문턱에서 틀린 비율의 평균", "AURC", "곡선 아래의 넓이. 낮을수록 틀릴 답을 잘 가려낸다."
     ),
+    "reading.em": Words(
+        "자기 문서에서 똑같은 답",
+        "reading EM",
+        "답이 든 문서만 주고 물어 정답과 똑같은 말을 고른 비율. 없다고 했으면 하려던 말로 친다.",
+    ),
+    "reading.f1": Words(
+        "자기 문서에서 겹친 글자",
+        "reading F1",
+        "답이 든 문서만 주고 물어 고른 말과 정답의 글자가 겹치는 정도를 100점으로 잰 평균.",
+    ),
+    "declining.f1": Words(
+        "문서를 뺐을 때 거절 점수",
+        "F1",
+        "같은 질문을 답이 든 문서까지 두고, 또 빼고 물어, 뺐을 때만 없다고 하는지 잰 점수.",
+    ),
+    "declining.precision": Words(
+        "없다고 한 것이 옳음", "precision", "없다고 한 것 가운데 답이 든 문서를 뺀 것의 비율."
+    ),
+    "declining.recall": Words(
+        "답이 빠진 질문을 알아봄", "recall", "답이 든 문서를 빼고 물은 질문 가운데 없다고 한 비율."
+    ),
+    "declining.answered": Words(
+        "답이 있을 때는 답함", "answered", "같은 질문을 답이 든 문서까지 두고 물었을 때 답한 비율."
+    ),
+    "near_misses.f1": Words(
+        "비슷한 질문의 거절 점수",
+        "F1",
+        "문서와 같은 일을 묻지만 답이 없는 질문을, 그만큼의 답 있는 질문과 섞어 잰 점수.",
+    ),
+    "near_misses.precision": Words(
+        "없다고 한 것이 옳음", "precision", "섞은 질문에서 없다고 한 것 가운데 답이 없는 것의 비율."
+    ),
+    "near_misses.recall": Words(
+        "비슷한 질문을 알아봄", "recall", "문서와 같은 일을 묻지만 답이 없는 질문 가운데 없다고 한 비율."
+    ),
+    "near_misses.answered": Words("섞은 질문에는 답함", "answered", "함께 섞은 답 있는 질문 가운데 답한 비율."),
+    "calibration.ece": Words(
+        "확신과 맞힌 비율의 차이",
+        "ECE",
+        "확신이 비슷한 답끼리 묶어 평균 확신과 맞힌 비율의 차이를 평균한 값. 낮을수록 좋다.",
+    ),
     "right": Words("맞게 처리한 질문", "right", "근거를 맨 먼저 인용해 답했거나, 없는 답을 없다고 한 질문의 비율."),
 }
 SCORES = frozenset(
-    {"mrr@10", "passage_mrr@10", "ndcg@10", "f1", "list_f1", "yesno", "abstention.f1"}
+    {
+        *("mrr@10", "passage_mrr@10", "ndcg@10", "f1", "list_f1", "yesno", "abstention.f1"),
+        *("reading.f1", "declining.f1", "near_misses.f1", "calibration.ece"),
+    }
 )  # of 100, no share of anything
 AREAS = frozenset({"abstention.aurc"})  # under a curve, of 1
 FEW = 10  # fewer questions have no interval: resampled, they give one that is too narrow

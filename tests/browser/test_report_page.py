@@ -114,6 +114,8 @@ def test_a_question_opens_with_its_whole_trace(files: dict[str, str], visit: Cal
         f"{row['confidence']:.3f}",
         "문턱 0.187",
         "답함",
+        f"자기 문서만 주고: 답함 · 확신 {row['confidence']:.3f} · 겹침 100",
+        "자기 문서를 빼고: 남은 글에 답이 있을 수 있거나",
     ]
     assert [each for each in wanted if each not in text] == []
     assert opened.locator(".ranks thead th").all_inner_texts() == ["문서", "대목", "nDCG"]
@@ -252,7 +254,7 @@ def test_without_scripts_figures_and_charts_are_there(files: dict[str, str], chr
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(files["real"])
-    assert page.locator("svg:visible").count() == 5
+    assert page.locator("svg:visible").count() == 7
     assert page.locator(".headlines li").count() == 6
     assert page.get_by_text("질문을 하나씩 보려면 스크립트가 필요하다.").is_visible()
     assert not page.locator("#filters").is_visible()

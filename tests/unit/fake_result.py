@@ -94,6 +94,8 @@ def make_row(number: int, chance: random.Random) -> dict[str, Any]:
         ndcg = 1 / math.log2(place + 1) if place and place <= 10 else 0.0
         ranks[arm] = {"document": place, "passage": place and place + chance.choice((0, 0, 0, 1)), "ndcg@10": ndcg}
     overlap = 1.0 if right else chance.choice((0.0, 0.25, 0.4))
+    read = {"answered": answered, "confidence": confidence, "answer": words, "em": float(overlap == 1), "f1": overlap}
+    removed = {"kept": number % 4 > 0, "answered": draw > 0.7, "confidence": confidence / 2}
     laps = {name: chance.lognormvariate(math.log(ms), 0.35) for name, ms in STAGES.items()}
     return {
         "id": f"fake-{number:04}", "kind": kind, "question": question if not typed else question.replace("은", "ㅇㄴ"),
@@ -115,6 +117,7 @@ def make_row(number: int, chance: random.Random) -> dict[str, Any]:
         "citation_precision": sum(c["evidence"] for c in cited) / len(cited) if cited and answerable else None,
         "citation_recall": float(outcome == "right") if answerable else None,
         "right": right, "outcome": outcome, "timings_ms": {**laps, "total": sum(laps.values())},
+        **({"reading": read, "removed": removed} if kind == "span" else {}),
     }  # fmt: skip
 
 
@@ -137,6 +140,33 @@ def retrieval(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return arms
 
 
+def reading(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The figures of questions asked of their own documents only."""
+    read = [row["reading"] for row in rows if "reading" in row]
+    return {key: figure(each[key] for each in read) for key in ("em", "f1")} if read else None
+
+
+def apart(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures beside arms and answers, near enough."""
+    kept = [row for row in rows if row.get("removed", {}).get("kept")]
+    near = [row for row in rows if row["miss"]]
+    points = [
+        {"confidence": n / 10, "right": max(0.0, n / 10 - 0.1), "count": max(1, len(rows) // 10)} for n in range(10)
+    ]
+    ece = figure(abs(row["confidence"] - row["right"]) for row in rows)
+    declining = {
+        "f1": figure(float(row["answered"] != row["removed"]["answered"]) for row in kept),
+        "precision": figure(float(row["answered"]) for row in kept),
+        "recall": figure(float(not row["removed"]["answered"]) for row in kept),
+        "answered": figure(float(row["answered"]) for row in kept),
+    }
+    said = {key: figure(float(row["right"]) for row in near) for key in ("f1", "precision", "recall", "answered")}
+    return {
+        "reading": reading(rows), "declining": declining if kept else None, "near_misses": said if near else None,
+        "calibration": {"ece": ece, "points": points} if rows else None,
+    }  # fmt: skip
+
+
 def answer_figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures of a group's answers."""
     keys = ("em", "f1", "citation_precision", "citation_recall", "list_f1", "yesno")
@@ -149,7 +179,12 @@ def groups(rows: list[dict[str, Any]], by: str) -> dict[str, Any]:
     names = sorted({str(row[by]) for row in rows if row[by] is not None})
     members = {name: [row for row in rows if row[by] == name] for name in names}
     return {
-        name: {"questions": len(some), "arms": retrieval(some), "answers": answer_figures(some)}
+        name: {
+            "questions": len(some),
+            "arms": retrieval(some),
+            "answers": answer_figures(some),
+            "reading": reading(some),
+        }
         for name, some in members.items()
     }
 
@@ -191,6 +226,7 @@ def make_result(questions: int = 270, nasty: bool = False) -> Result:
         "clean": figure(r["right"] for r in span if not r["typed"]),
         "typed": figure(r["right"] for r in span if r["typed"]),
     }
+    typed_f1 = {name: figure(r["f1"] for r in span if r["typed"] == (name == "typed")) for name in ("clean", "typed")}
     ratio = {"value": 0.931, "low": 0.862, "high": 1.0, "n": 12}
     about = {
         "model": "multilingual-e5-small", "settings": {"chunk_size": 300, "chunk_overlap": 60, "candidates": 50},
@@ -198,12 +234,13 @@ def make_result(questions: int = 270, nasty: bool = False) -> Result:
         "seed": 1, "distractors": None, "texts": True, "credit": "지어낸 글, CC0",
     }  # fmt: skip
     foreign = {}
-    for language in ("en", "ja"):
-        some = [row for row in asked if row["language"] == language]
+    for language in ("together", "en", "ja"):
+        some = [row for row in asked if row["language"] in (("en", "ja") if language == "together" else (language,))]
         foreign[language] = {
             "korean": figure(r["right"] for r in asked),
             "value": figure(r["right"] for r in some),
             "ratio": ratio,
+            "f1": {"korean": figure(r["f1"] for r in asked), "value": figure(r["f1"] for r in some), "ratio": ratio},
         }
     answers = answer_figures(asked) | {
         "verbatim": figure(float(all(c["verbatim"] for c in row["citations"])) for row in rows if row["citations"]),
@@ -214,7 +251,7 @@ def make_result(questions: int = 270, nasty: bool = False) -> Result:
             "f1": {"value": 0.714, "low": 0.602, "high": 0.811, "n": questions},
             "aurc": figure([sum(p["risk"] for p in points) / max(1, questions)] * questions),
         },
-        "typing": typing | {"ratio": ratio},
+        "typing": typing | {"ratio": ratio, "f1": typed_f1 | {"ratio": ratio}},
         "crosslingual": foreign,
     }
     del answers["right"]
@@ -232,7 +269,7 @@ def make_result(questions: int = 270, nasty: bool = False) -> Result:
         spread |= {NASTY[0]: spread["embed"], NASTY[4]: spread["embed"]}
     return {
         "dataset": NASTY[1] if nasty else "news", "questions": questions, "about": about, "arms": retrieval(rows),
-        "answers": answers, "groups": by, "outcomes": outcomes, "threshold": None, "risk_coverage": points,
+        "answers": answers, **apart(rows), "groups": by, "outcomes": outcomes, "threshold": None, "risk_coverage": points,
         "latency_ms": spread.pop("total", None), "stages_ms": spread, "questions_per_second": 38.4,
         "peak_memory_mb": 912.3, "rows": rows,
     }  # fmt: skip
@@ -243,6 +280,8 @@ def without_texts(result: Result, own_questions: bool = False) -> Result:
     gone: dict[str, Any] = {"title": "", "quote": "", "passage": None}
     for row in result["rows"]:
         row |= {"answer": None}
+        if "reading" in row:
+            row["reading"] = row["reading"] | {"answer": None}
         if not own_questions:
             row |= {"question": None, "history": [], "morphemes": [], "expected": {}}
         row["citations"] = [citation | gone for citation in row["citations"]]
@@ -259,6 +298,17 @@ def without_answers(result: Result) -> Result:
         row["ranks"] = {arm: row["ranks"][arm] for arm in ("dense", "bm25") if arm in row["ranks"]}
     result["arms"] = {arm: result["arms"][arm] for arm in ("dense", "bm25")}
     for group in (group for by in result["groups"].values() for group in by.values()):
-        group |= {"arms": {arm: group["arms"][arm] for arm in ("dense", "bm25")}, "answers": None}
-    gone = ("answers", "threshold", "risk_coverage", "outcomes", "stages_ms", "peak_memory_mb")
+        group |= {"arms": {arm: group["arms"][arm] for arm in ("dense", "bm25")}, "answers": None, "reading": None}
+    gone = (
+        "reading",
+        "declining",
+        "near_misses",
+        "calibration",
+        "answers",
+        "threshold",
+        "risk_coverage",
+        "outcomes",
+        "stages_ms",
+        "peak_memory_mb",
+    )
     return result | dict.fromkeys(gone)

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from evals import charts, report, words
+from evals import charts, drawings, report, words
+from evals.result import APART
 from tests.unit.fake_result import NASTY, Result, make_result, without_answers, without_texts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,14 +129,15 @@ def test_an_area_is_no_share() -> None:
 def test_every_figure_is_there() -> None:
     result = json.loads(json.dumps(make_result(60)))  # so that no two figures are one
     result |= {"rows": [], "outcomes": {}, "stages_ms": {}, "latency_ms": None}
-    result["risk_coverage"] = [{"coverage": 1.0, "risk": 0.0, "confidence": 1.0}]  # AURC stands beside the curve
+    result["risk_coverage"] = [{"coverage": 1.0, "risk": 0.0, "confidence": 1.0}]
     result["about"]["version"] = "1"
-    names = [name for name in ("arms", "answers", "groups") for _ in figures(result[name])]
-    assert len(names) == 452  # 28 of arms, 21 of answers, the rest of 13 groups
+    # AURC and the calibration error stand beside their curves.
+    result["calibration"]["points"] = [{"confidence": 0.0, "right": 0.0, "count": 1}]
+    parts = ("arms", "answers", *APART, "groups")
+    names = [part for part in parts for _ in figures(result[part])]
+    assert len(names) == 484  # 28 of arms, 36 of answers, 11 beside them, the rest of 13 groups
     aurc = 0  # an area, and no share
-    for place, (name, figure) in enumerate(
-        (f for part in ("arms", "answers", "groups") for f in figures(result[part])), 1
-    ):
+    for place, (name, figure) in enumerate((f for part in parts for f in figures(result[part])), 1):
         figure |= {"value": place / 1000, "low": None, "high": None}
         aurc = place if name == "aurc" else aurc
     result["questions_per_second"] = None
@@ -182,7 +184,7 @@ def test_speed_outcomes_and_threshold_are_there() -> None:
     ],
 )
 def test_what_is_answered_now_is_counted(rows: list[Any], now: tuple[float, float | None] | None) -> None:
-    assert report.answered_now(rows) == now
+    assert drawings.answered_now(rows) == now
 
 
 @pytest.mark.parametrize("now", [charts.Now(0.5, 0.9), charts.Now(1.0, 1.0), charts.Now(0.0, None)])
@@ -219,10 +221,10 @@ def test_with_one_document_passages_lead() -> None:
     page = page_of(result)
     (first, *others) = re.findall(r'<p class="what"><bdi>(.*?)</bdi>', report.html(result))
     assert first == words.MEASURES["passage_hit@1"].ko
-    assert not {words.MEASURES[key].ko for key in report.DOCUMENTS} & set(others)
+    assert not {words.MEASURES[key].ko for key in drawings.DOCUMENTS} & set(others)
     spoken = next(svg["aria-label"] for svg in page.all("svg") if svg["class"] == "retrieval wide")
     assert words.MEASURES["passage_mrr@10"].ko in spoken and "문서" not in spoken
-    assert report.ONE_DOCUMENT[0] in page.text and report.ONE_DOCUMENT[0] not in page_of(make_result(90)).text
+    assert drawings.ONE_DOCUMENT[0] in page.text and drawings.ONE_DOCUMENT[0] not in page_of(make_result(90)).text
     assert "대목 맨 앞 hit@1" in page.text and "문서 맨 앞" not in page.text
     assert page.data["unit"] == "passage"
     for arm in result["arms"].values():  # and where only documents were judged, they are shown
@@ -233,7 +235,7 @@ def test_with_one_document_passages_lead() -> None:
 
 def test_passage_ranks_are_shown_beside_those_of_documents() -> None:
     spoken = next(svg["aria-label"] for svg in page_of(make_result()).all("svg") if svg["class"] == "retrieval wide")
-    places = [spoken.index(f"{words.MEASURES[key].ko}: ") for key in report.RETRIEVAL]
+    places = [spoken.index(f"{words.MEASURES[key].ko}: ") for key in drawings.RETRIEVAL]
     assert places == sorted(places) and len(places) == 7
 
 
@@ -287,11 +289,11 @@ def test_a_scale_that_does_not_begin_at_0_says_so(low: float, start: int | None)
 def test_stages_stand_in_the_order_they_happen() -> None:
     laps = dict.fromkeys(("total", "answering", "conversation", "embed", "morphemes", "reading", "search"), 1.0)
     order = ["conversation", "embed", "morphemes", "search", "answering", "reading", "total"]
-    assert list(report.in_time(laps)) == order
+    assert list(drawings.in_time(laps)) == order
     page = page_of({"dataset": "x", "rows": [{"id": "1", "timings_ms": laps}], "stages_ms": None})
     assert list(page.data["rows"][0]["timings_ms"]) == order
     spread = {name: {"p50": 1.0, "p95": 2.0} for name in laps if name != "total"}
-    stages = report.stages_of({"stages_ms": spread, "latency_ms": {"p50": 6.0, "p95": 9.0}})
+    stages = drawings.stages_of({"stages_ms": spread, "latency_ms": {"p50": 6.0, "p95": 9.0}})
     assert [stage.words for stage in stages] == [words.named(words.STAGES, name) for name in order]
 
 
@@ -334,7 +336,7 @@ def test_charts_say_what_they_show_and_take_their_colours_from_the_page() -> Non
     page = page_of(make_result())
     drawings = page.all("svg")
     assert Counter(svg["class"].split()[0] for svg in drawings) == dict.fromkeys(
-        ("retrieval", "answers", "outcomes", "risk", "latency"), 2
+        ("retrieval", "answers", "again", "outcomes", "risk", "calibration", "latency"), 2
     )
     assert {svg["role"] for svg in drawings} == {"img"}
     assert all(re.search(r"\d", svg["aria-label"]) for svg in drawings)
@@ -432,6 +434,19 @@ def changed(**parts: Any) -> Result:
     return make_result(30) | parts
 
 
+def without_asking_again(result: Result) -> Result:
+    """As results were before questions were asked again."""
+    for row in result["rows"]:
+        for name in ("reading", "removed"):
+            row.pop(name, None)
+    for group in (group for by in result["groups"].values() for group in by.values()):
+        del group["reading"]
+    for figures in (result["answers"]["typing"], *result["answers"]["crosslingual"].values()):
+        del figures["f1"]
+    del result["answers"]["crosslingual"]["together"]
+    return {name: value for name, value in result.items() if name not in APART}
+
+
 ODD: dict[str, Result] = {
     "nothing": {"dataset": "x"},
     "all null": dict.fromkeys(make_result(0)) | {"dataset": "x"},
@@ -440,6 +455,7 @@ ODD: dict[str, Result] = {
     "no texts": without_texts(make_result(30)),
     "own questions, no texts": without_texts(make_result(30), own_questions=True),
     "retrieval only": without_answers(make_result(30)),
+    "as results were": without_asking_again(make_result(30)),
     "null figures": hollow(make_result(30)) | {"dataset": "x", "questions": 30, "risk_coverage": []},
     "no arms": changed(arms={}),
     "another arm": changed(arms={"colbert": {"hit@1": FIGURE}}),
@@ -459,6 +475,33 @@ def test_what_is_missing_is_left_out_or_said(name: str) -> None:
     assert not re.search(r"\b(None|null|nan|Undefined|inf)\b", page.text)
     assert len(page.data["rows"]) == len(ODD[name].get("rows") or [])
     assert ODD[name] == before  # and the result is only read
+
+
+def test_what_was_asked_again() -> None:
+    page = page_of(make_result(90))
+    text = page.text
+    for said in (
+        "자기 문서만 주고",
+        "자기 문서를 빼고",
+        "비슷하지만 답이 없는 질문",
+        "확신은 믿을 만한가",
+        "영어 질문, 겹친 글자",
+    ):
+        assert said in text
+    spoken = [svg["aria-label"] for svg in page.all("svg") if svg["class"] == "calibration wide"]
+    assert "확신은 평균 45.0%, 맞은 답은 36.0%. 확신 0%, 맞음 0%, 9개." in spoken[0]
+    assert all(
+        said not in page_of(ODD["as results were"]).text
+        for said in ("다시 묻기", "확신은 믿을 만한가", "겹친 글자 asked")
+    )
+
+
+def test_the_bins_of_a_calibration_stand_where_they_belong() -> None:
+    points = [{"confidence": 0.25, "right": 0.5, "count": 3}, {"confidence": 1.0, "right": 0.0, "count": 3}]
+    svg = charts.reliability(points, 860).svg("calibration", "")
+    dots = [(float(x), float(y)) for x, y in re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)"', svg)]
+    # 796 pixels wide from 40 on, 248 high from 34 on; what is always right stands at the top.
+    assert dots == [pytest.approx((40 + 199, 34 + 124), abs=0.1), pytest.approx((836, 34 + 248), abs=0.1)]
 
 
 @pytest.mark.parametrize(
