@@ -101,7 +101,7 @@ def test_ask(run: Run) -> None:
     assert (result.status, result.err) == (0, "")
     answer = result.json
     assert set(answer) == {
-        "question", "answered", "answer", "citations", "reason", "nearest", "confidence", "threshold", "timings_ms"
+        "question", "answered", "answer", "citations", "reason", "nearest", "confidence", "certainty", "threshold", "timings_ms"
     }  # fmt: skip
     assert {key: answer[key] for key in ("question", "answered", "answer", "reason", "nearest")} == {
         "question": "하늘은 파랗다?",

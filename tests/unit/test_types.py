@@ -49,9 +49,18 @@ def test_an_answer() -> None:
         "reason": None,
         "nearest": None,
         "confidence": 0.9877,
+        "certainty": "high",
         "threshold": 0.256,
         "timings_ms": {"embed": 1.235},
     }
+
+
+@pytest.mark.parametrize(
+    ("confidence", "certainty"),
+    [(1.0, "high"), (0.8, "high"), (0.79, "medium"), (0.5, "medium"), (0.49, "low"), (0, "low")],
+)
+def test_certainty_is_the_confidence_in_a_word(confidence: float, certainty: str) -> None:
+    assert Answer("뭐?", True, "배", (CITATION,), confidence=confidence).certainty == certainty
 
 
 def test_no_answer() -> None:
