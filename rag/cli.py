@@ -26,9 +26,9 @@ from rag.errors import (
     OutputError,
     one_line,
 )
-from rag.options import language_of, parser_of, read_history, text
+from rag.options import answer_as_text, language_of, parser_of, read_history, shown, text
 from rag.settings import Settings
-from rag.types import AddReport, Answer, Progress, Turn
+from rag.types import AddReport, Progress, Turn
 
 NAMES_SHOWN = 10  # of files that failed, in one line
 STDIN_LIMIT = 10_000_000  # characters; more is no question, and may have no end
@@ -195,7 +195,7 @@ def _ask(command: _Command) -> int:
     history = read_history(command.options.history) if command.options.history else ()
     with command.open_filled(question, history) as assistant:
         answer = assistant.ask(question, history)
-    command.out(answer.to_dict(), lambda: _answer_as_text(answer, command))
+    command.out(answer.to_dict(), lambda: answer_as_text(answer, command.language))
     return 0
 
 
@@ -206,7 +206,8 @@ def _search(command: _Command) -> int:
     command.out(
         {"hits": [hit.to_dict() for hit in hits]},
         lambda: "\n\n".join(
-            f"{rank}. {hit.passage.document} [{hit.passage.start}:{hit.passage.end}] {hit.score:.3f}\n{hit.passage.text}"
+            f"{rank}. {hit.passage.document} [{hit.passage.start}:{hit.passage.end}] {hit.score:.3f}\n"
+            + shown(hit.passage.text)
             for rank, hit in enumerate(hits, 1)
         ),
     )
@@ -288,23 +289,6 @@ def _rebuild(command: _Command) -> int:
     command.end_progress()
     command.out({"rebuilt": count}, lambda: command.text("rebuilt", count=count))
     return 0
-
-
-def _answer_as_text(answer: Answer, command: _Command) -> str:
-    if not answer.answered:
-        lines = [command.text("empty" if answer.reason == "no_documents" else "declined")]
-        if answer.nearest:
-            lines += ["", f"{command.text('nearest')}: {answer.nearest.quote}", f"    {_place(answer.nearest)}"]
-        return "\n".join(lines)
-    lines = [answer.text or ""]
-    for number, citation in enumerate(answer.citations, 1):  # only the first says what the answer says
-        lines += ["", command.text("related")] if number == 2 else []
-        lines += ["", f"[{number}] {citation.quote}", f"    {_place(citation)}"]
-    return "\n".join(lines)
-
-
-def _place(citation: Any) -> str:
-    return f"{citation.title} ({citation.document} {citation.start}:{citation.end})"
 
 
 def _added_as_text(report: AddReport, command: _Command) -> str:

@@ -1,4 +1,4 @@
-"""What the command line understands and says: its options, and its words in both languages."""
+"""What the command line understands and says: its options, its words in both languages, and answers in them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from rag.citations import is_sentence, parts
 from rag.errors import HistoryError, Language, one_line
 from rag.settings import Settings
-from rag.types import Turn
+from rag.types import Answer, Citation, Turn
 
 TEXTS: dict[str, tuple[str, str]] = {
     "description": (
@@ -37,7 +38,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "positive": ("1 이상의 정수여야 합니다: {value}", "must be a whole number from 1 on: {value}"),
     "declined": ("문서에 답이 없습니다.", "The documents do not say."),
     "related": ("함께 찾은 문장 (답의 근거는 아닐 수 있습니다):", "Also found (may not support the answer):"),
-    "nearest": ("가장 가까운 대목 (답이 아님)", "nearest passage (not an answer)"),
+    "nothing_answers": (
+        "문서를 찾아보았지만, 이 질문의 답이 되는 말을 찾지 못했습니다.",
+        "The documents were searched, and nothing was found that answers this question.",
+    ),
+    "nearest": ("답이 아님 · 그나마 가장 가까운 문장:", "Not an answer · the nearest sentence there is:"),
+    "certainty": ("확실한 정도: {certainty}", "How certain: {certainty}"),
+    "certainty_high": ("거의 확실함", "almost certain"),
+    "certainty_medium": ("아마 맞음. 근거를 확인하세요.", "probably right; check the evidence"),
+    "certainty_low": ("확실하지 않음. 근거를 꼭 확인하세요.", "not certain; be sure to check the evidence"),
     "empty": (
         "문서가 없습니다. `rag add 경로`로 넣어 주세요.",
         "There are no documents. Add some with `rag add PATH`.",
@@ -55,6 +64,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "pace": ("(1초에 {rate}토막, {left} 남음)", "({rate} passages a second, {left} left)"),
     "interrupted": ("멈췄습니다.", "Interrupted."),
 }
+
+BRACKETS = (
+    ("【", "】"),
+    ("⟦", "⟧"),
+    ("«", "»"),
+)  # around the words that answer; the first that a quote does not hold itself
+# A document's control characters would command the terminal. They are shown as pictures of themselves.
+_CONTROLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"} | {127: "␡"}
+_CONTROLS |= dict.fromkeys(range(128, 160), "�")
 
 # What argparse says, and the Korean of it; groups fill the braces.
 _USAGE = {
@@ -193,3 +211,47 @@ def read_history(path: Path) -> list[Turn]:
         if not good:
             raise HistoryError(detail=f"{path}: {json.dumps(turn, ensure_ascii=False)[:60]}")
     return [Turn(turn["role"], turn["content"]) for turn in turns]
+
+
+def shown(words: str) -> str:
+    """Words of a document as a terminal may have them."""
+    return words.translate(_CONTROLS)
+
+
+def answer_as_text(answer: Answer, language: Language) -> str:
+    """An answer for people to read: what it says, how certain that is and where it stands; or why there is none."""
+    return shown("\n".join(_answered(answer, language) if answer.answered else _declined(answer, language)))
+
+
+def _answered(answer: Answer, language: Language) -> Iterator[str]:
+    whole = is_sentence(answer)
+    yield _marked(answer.citations[0]) if whole else answer.text or ""
+    if answer.confidence:
+        yield text("certainty", language, certainty=text(f"certainty_{answer.certainty}", language))
+    for number, citation in enumerate(answer.citations, 1):  # only the first says what the answer says
+        if number == 2:
+            yield from ["", text("related", language)]
+        if number == 1 and whole:  # its sentence stands above
+            yield from ["", f"[{number}] {_place(citation)}"]
+        else:
+            yield from ["", f"[{number}] {_marked(citation)}", f"    {_place(citation)}"]
+
+
+def _declined(answer: Answer, language: Language) -> Iterator[str]:
+    yield text("declined", language)
+    yield text("empty" if answer.reason == "no_documents" else "nothing_answers", language)
+    if answer.nearest:  # without marks: no words in it answer
+        yield from ["", text("nearest", language), f"    {answer.nearest.quote}", f"    {_place(answer.nearest)}"]
+
+
+def _marked(citation: Citation) -> str:
+    """The quote with the words that answer in brackets, unless they are all of it."""
+    before, words, after = parts(citation)
+    if not words or words == citation.quote:
+        return citation.quote
+    opening, closing = next((pair for pair in BRACKETS if not set(pair) & set(citation.quote)), BRACKETS[0])
+    return f"{before}{opening}{words}{closing}{after}"
+
+
+def _place(citation: Citation) -> str:
+    return f"{citation.title} ({citation.document} {citation.start}:{citation.end})"

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rag import Assistant, Settings
+from rag import Answer, Assistant, Citation, Hit, Passage, Settings
 from rag.cli import main
 from rag.fakes import WordEmbedder
 from rag.morphology import Morphology
@@ -133,7 +133,7 @@ def test_declining_is_not_a_mistake(run: Run) -> None:
     assert (answer["answered"], answer["answer"], answer["citations"]) == (False, None, [])
     assert answer["reason"] == "not_in_documents"
     assert answer["nearest"]["quote"] in {SKY, SEA}
-    assert run("ask", "우주선 발사 날짜는 언제인가요?").out.startswith("문서에 답이 없습니다.\n")
+    assert run("ask", "우주선 발사 날짜는 언제인가요?").out.startswith("문서에 답이 없습니다.\n문서를 찾아보았지만, ")
 
 
 def test_ask_with_history(run: Run) -> None:
@@ -589,6 +589,115 @@ def test_seeds_of_another_project_are_not_ours(run: Run) -> None:
     write("seeds/하늘.txt", SKY)
     assert "색인이 없습니다" in run("ask", "하늘은 파랗다?").error
     assert not Path("index").exists()
+
+
+# What people read
+
+
+QUOTE = "바이오 연구에는 최소 1000만 달러를 지원한다."
+WORDS = "최소 1000만 달러"
+OTHER = Citation("d2", "다른 글", 3, 12, "연구를 함께 한다.")
+
+
+def cited(quote: str = QUOTE, words: str = WORDS) -> Citation:
+    start = 50 + quote.index(words)
+    return Citation("d1", "협력", 50, 50 + len(quote), quote, start, start + len(words))
+
+
+@pytest.fixture
+def told(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What ``rag ask`` writes of an answer."""
+    fill(run)
+
+    def told(answer: Answer, *arguments: str) -> str:
+        monkeypatch.setattr(Assistant, "ask", lambda *_, **__: answer)
+        result = run("ask", "얼마?", *arguments)
+        assert (result.status, result.err) == (0, "")
+        return result.out
+
+    return told
+
+
+Told = Callable[..., str]
+
+
+def test_exact_words_are_told_first_and_then_their_sentence_with_them_in_brackets(told: Told) -> None:
+    answer = Answer("얼마?", True, WORDS, (cited(), OTHER), confidence=0.93)
+    assert told(answer) == (
+        "최소 1000만 달러\n"
+        "확실한 정도: 거의 확실함\n"
+        "\n"
+        "[1] 바이오 연구에는 【최소 1000만 달러】를 지원한다.\n"
+        "    협력 (d1 50:77)\n"
+        "\n"
+        "함께 찾은 문장 (답의 근거는 아닐 수 있습니다):\n"
+        "\n"
+        "[2] 연구를 함께 한다.\n"
+        "    다른 글 (d2 3:12)\n"
+    )
+    assert json.loads(told(answer, "--json"))["citations"][0]["quote"] == QUOTE
+
+
+def test_a_whole_sentence_is_told_once(told: Told) -> None:
+    whole = Citation("d1", "협력", 50, 77, QUOTE)
+    assert told(Answer("왜?", True, QUOTE, (whole,), confidence=0.6), "--lang", "en") == (
+        f"{QUOTE}\nHow certain: probably right; check the evidence\n\n[1] 협력 (d1 50:77)\n"
+    )
+    assert (
+        told(Answer("왜?", True, QUOTE[:-1], (cited(QUOTE, QUOTE[:-1]),)))
+        == f"【{QUOTE[:-1]}】.\n\n[1] 협력 (d1 50:77)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("confidence", "ko", "en"),
+    [
+        (0.8, "거의 확실함", "almost certain"),
+        (0.5, "아마 맞음. 근거를 확인하세요.", "probably right; check the evidence"),
+        (0.2, "확실하지 않음. 근거를 꼭 확인하세요.", "not certain; be sure to check the evidence"),
+    ],
+)
+def test_certainty_is_told_in_words(told: Told, confidence: float, ko: str, en: str) -> None:
+    answer = Answer("얼마?", True, WORDS, (cited(),), confidence=confidence)
+    assert told(answer).splitlines()[1] == f"확실한 정도: {ko}"
+    assert told(answer, "--lang", "en").splitlines()[1] == f"How certain: {en}"
+
+
+@pytest.mark.parametrize(
+    ("quote", "words", "marked"),
+    [
+        ("1000만 달러가 드는데, 이 돈은 두 나라가 나누어 낸다.", "1000만 달러", "【1000만 달러】가 드는데, 이 돈은 두 나라가 나누어 낸다."),
+        ("두 나라가 함께 나누어 내는 돈은 1000만 달러", "1000만 달러", "두 나라가 함께 나누어 내는 돈은 【1000만 달러】"),
+        ("【서울】 두 나라가 나누어 내는 돈은 1000만 달러다", "1000만 달러", "【서울】 두 나라가 나누어 내는 돈은 ⟦1000만 달러⟧다"),
+        ("두 나라가 함께 정한 x\u0301y의 값은 두 배이다.", "x", "두 나라가 함께 정한 【x\u0301】y의 값은 두 배이다."),
+        ("값이 \x1b[2J큰 돈 \x9b1m일천만 달러라고 한다.", "큰 돈", "값이 ␛[2J【큰 돈】 �1m일천만 달러라고 한다."),
+    ],
+)  # fmt: skip
+def test_brackets_stand_where_the_words_do(told: Told, quote: str, words: str, marked: str) -> None:
+    shown = told(Answer("얼마?", True, words, (cited(quote, words),)))
+    assert shown == f"{words}\n\n[1] {marked}\n    협력 (d1 50:{50 + len(quote)})\n"
+
+
+def test_declining_says_why_and_marks_the_nearest_as_no_answer(told: Told) -> None:
+    declined = Answer("얼마?", False, None, reason="not_in_documents", nearest=cited(), confidence=0.3)
+    assert told(declined) == (
+        "문서에 답이 없습니다.\n"
+        "문서를 찾아보았지만, 이 질문의 답이 되는 말을 찾지 못했습니다.\n"
+        "\n"
+        "답이 아님 · 그나마 가장 가까운 문장:\n"
+        f"    {QUOTE}\n"
+        "    협력 (d1 50:77)\n"
+    )
+    assert "\nNot an answer · the nearest sentence there is:\n" in told(declined, "--lang", "en")
+    assert told(Answer("얼마?", False, None, reason="no_documents")) == (
+        "문서에 답이 없습니다.\n문서가 없습니다. `rag add 경로`로 넣어 주세요.\n"
+    )
+
+
+def test_a_passage_does_not_command_the_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(run)
+    monkeypatch.setattr(Assistant, "search", lambda *_, **__: [Hit(Passage("d1", 0, 6, "가\x1b[2J나"), 1.0)])
+    assert run("search", "얼마?").out == "1. d1 [0:6] 1.000\n가␛[2J나\n"
 
 
 def test_only_the_first_citation_is_shown_as_what_the_answer_rests_on(run: Run) -> None:
