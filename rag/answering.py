@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,7 +75,9 @@ UNFITTED = (DeclineModel(-2.0, 0.0, 20.0, 0.0, 0.5), DeclineModel(10.0, 0.0, 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
+    """A sentence that may answer."""
+
     passage: IndexedPassage
     sentence: Sentence
     score: float
@@ -87,16 +89,17 @@ class ExtractiveAnswerer:
     def __init__(self, model: str) -> None:
         self._decline = DECLINE.get(model, UNFITTED)
 
-    def answer(self, question: str, found: Found, documents: Mapping[str, Document]) -> Answer:
+    def answer(self, question: str, found: Found, documents: Mapping[str, Document], context: str = "") -> Answer:
         """The answer to ``question``: up to three sentences, the best first, or none.
 
-        ``documents`` holds every document that a hit names. The citations have been verified against them.
+        ``documents`` holds every document that a hit names. The citations have been verified against them. What a follow-up leans on
+        is in ``found`` already.
         """
         if not found.hits:
             return Answer(question, False, None, reason="no_documents")
         decline = self._decline[0 if is_korean(question) else 1]
         confidence = decline.confidence(evidence(found))
-        ranked = _without_repetition(_without_titles(_rank(found), documents))
+        ranked = without_repetition(without_titles(rank(found), documents))
         citations = verify((_cite(c, documents[c.passage.passage.document]) for c in ranked[:CITATIONS]), documents)
         answered = confidence >= decline.threshold and bool(citations)
         return Answer(
@@ -133,26 +136,19 @@ def is_korean(question: str) -> bool:
     return re.search(r"[가-힣]", question) is not None
 
 
-def _rank(found: Found) -> list[_Candidate]:
-    """The sentences of the passages, best first."""
+def rank(found: Found, extra: Callable[[int, int, int], float] = lambda at, start, end: 0.0) -> list[Candidate]:
+    """The sentences of the passages, best first. ``extra`` is added, of the number of a passage and where a sentence stands."""
     pairs = [(i, j) for i, passage in enumerate(found.passages) for j in _telling(passage)]
     if not pairs:
         pairs = [(i, j) for i, passage in enumerate(found.passages) for j in range(len(passage.sentences))]
     total = sum(found.weights.values()) or 1.0
-    scores = np.array(
-        [
-            float(found.passages[i].sentence_vectors[j].astype(np.float32) @ found.vector)
-            + WORDS_WEIGHT * _shared(found.passages[i].sentences[j], found.weights) / total
-            + found.hits[i].score
-            for i, j in pairs
-        ]
-    )
-    return [
-        _Candidate(
-            found.passages[pairs[at][0]], found.passages[pairs[at][0]].sentences[pairs[at][1]], float(scores[at])
-        )
-        for at in np.argsort(-scores, kind="stable")
-    ]
+    candidates = []
+    for i, j in pairs:
+        passage, sentence = found.passages[i], found.passages[i].sentences[j]
+        score = float(passage.sentence_vectors[j].astype(np.float32) @ found.vector)
+        score += WORDS_WEIGHT * _shared(sentence, found.weights) / total + found.hits[i].score
+        candidates.append(Candidate(passage, sentence, score + extra(i, sentence.start, sentence.end)))
+    return sorted(candidates, key=lambda candidate: -candidate.score)
 
 
 def _shared(sentence: Sentence, weights: Mapping[str, float]) -> float:
@@ -161,19 +157,19 @@ def _shared(sentence: Sentence, weights: Mapping[str, float]) -> float:
     return sum(weights.get(form, 0.0) for form in set(sentence.morphemes)) / length
 
 
-def _without_titles(ranked: list[_Candidate], documents: Mapping[str, Document]) -> list[_Candidate]:
+def without_titles(ranked: list[Candidate], documents: Mapping[str, Document]) -> list[Candidate]:
     """Leave out a document's title, near to every question about it, if there is anything else: it is shown anyway."""
 
-    def is_title(candidate: _Candidate) -> bool:
+    def is_title(candidate: Candidate) -> bool:
         document = documents[candidate.passage.passage.document]
         return document.text[candidate.sentence.start : candidate.sentence.end].strip() == document.title
 
     return [candidate for candidate in ranked if not is_title(candidate)] or ranked
 
 
-def _without_repetition(ranked: Sequence[_Candidate]) -> list[_Candidate]:
+def without_repetition(ranked: Sequence[Candidate]) -> list[Candidate]:
     """Leave out what only says again what a better sentence says."""
-    kept: list[_Candidate] = []
+    kept: list[Candidate] = []
     for candidate in ranked:
         forms = set(candidate.sentence.morphemes)
         others = [set(other.sentence.morphemes) for other in kept]
@@ -182,6 +178,6 @@ def _without_repetition(ranked: Sequence[_Candidate]) -> list[_Candidate]:
     return kept or list(ranked[:1])
 
 
-def _cite(candidate: _Candidate, document: Document) -> Citation:
+def _cite(candidate: Candidate, document: Document) -> Citation:
     start, end = candidate.sentence.start, candidate.sentence.end
     return Citation(document.id, document.title, start, end, document.text[start:end], sha256=document.sha256)

@@ -23,14 +23,13 @@ from rag.errors import (
     ModelMismatchError,
     QuestionTooLongError,
 )
-from rag.interfaces import Embedder
+from rag.interfaces import Answerer, Embedder, Reader
 from rag.pace import OnProgress, Pace
 from rag.settings import Settings
 from rag.store import NewDocument, Store
 from rag.types import AddReport, Answer, Document, DocumentInfo, Found, Hit, IndexedPassage, Progress, Turn
 
 if TYPE_CHECKING:
-    from rag.answering import ExtractiveAnswerer
     from rag.loaders import LoadedDocument
     from rag.morphology import Morphology
     from rag.retrieval import HybridRetriever
@@ -51,13 +50,15 @@ class Assistant:
         settings: Settings,
         embedder: Embedder | None = None,
         morphology: Morphology | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self._store = store
         self.settings = settings
         self._embedder = embedder
         self._morphology = morphology
         self._retriever: HybridRetriever | None = None
-        self._answerer: ExtractiveAnswerer | None = None
+        self._reader = reader
+        self._answerer: Answerer | None = None
         self._loading = threading.Lock()
         self._writing = threading.Lock()
 
@@ -69,18 +70,22 @@ class Assistant:
         settings: Settings | None = None,
         embedder: Embedder | None = None,
         morphology: Morphology | None = None,
+        reader: Reader | None = None,
         create: bool = True,
     ) -> Assistant:
         """Open the library in the folder ``path``, making an empty one when there is none and ``create`` is True.
 
         ``embedder`` takes the place of the model that ``settings`` name. ``morphology`` is an analyser that is loaded
-        already; it may serve several libraries.
+        already; it may serve several libraries. ``reader`` finds the words that answer; with an ``embedder`` and without one
+        answers are whole sentences.
 
         Raises:
             LibraryError: it is missing, damaged, too new, or cannot be written.
 
         """
-        return cls(Store.open(Path(path), create=create), settings or Settings.from_environment(), embedder, morphology)
+        return cls(
+            Store.open(Path(path), create=create), settings or Settings.from_environment(), embedder, morphology, reader
+        )
 
     def close(self) -> None:
         """Close the library file."""
@@ -119,7 +124,7 @@ class Assistant:
         watch.lap("conversation")
         found, documents = self._find(question, context, within, without)
         watch.lap("retrieval")
-        answer = self._answerer.answer(question, found, documents)
+        answer = self._answerer.answer(question, found, documents, context)
         watch.lap("answering")
         stages = {"conversation": watch.laps["conversation"], **found.timings_ms, "answering": watch.laps["answering"]}
         return replace(answer, timings_ms={**stages, "total": sum(watch.laps.values())})
@@ -291,13 +296,18 @@ class Assistant:
             morphology = pool.submit(_loaded_morphology, self._morphology)
             if self._embedder is None:
                 from rag.embedding import open_embedder
+                from rag.reader import open_reader
 
                 self._embedder = open_embedder(self.settings)
+                self._reader = self._reader or open_reader(self.settings, getattr(self._embedder, "tokenizer", None))
             from rag.answering import ExtractiveAnswerer
+            from rag.exact import ReadingAnswerer
             from rag.retrieval import HybridRetriever
 
             self._morphology = morphology.result()
-        self._answerer = ExtractiveAnswerer(self._embedder.name)
+        self._answerer = (
+            ReadingAnswerer(self._reader, self._morphology) if self._reader else ExtractiveAnswerer(self._embedder.name)
+        )
         self._retriever = HybridRetriever(self._store, self._embedder, self._morphology)
 
     def _model(self) -> tuple[str, int]:

@@ -29,7 +29,7 @@ class BundledEmbedder:
 
     def __init__(self, weights: Weights) -> None:
         self.dimension = weights.shape.hidden
-        self._tokenizer = build_tokenizer(weights.tokenizer)
+        self.tokenizer = build_tokenizer(weights.tokenizer)
         self._encoder = Encoder(weights)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
@@ -42,7 +42,7 @@ class BundledEmbedder:
 
     def tokens(self, texts: Sequence[str], prompt: str = PASSAGE_PROMPT) -> list[list[int]]:
         """The token ids that the encoder sees of each text, its prompt and ``<s>`` and ``</s>`` among them."""
-        return token_ids(self._tokenizer, texts, prompt, self._encoder.max_tokens)
+        return token_ids(self.tokenizer, texts, prompt, self._encoder.max_tokens)
 
     def _embed(self, texts: Sequence[str], prompt: str) -> Vectors:
         rows = np.empty((len(texts), self.dimension), np.float32)

@@ -29,7 +29,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from rag.outliers import OUTLIERS
-from rag.weights import BLOCK_BYTES, Float32Array, Weights, dequantize
+from rag.weights import BLOCK_BYTES, Float32Array, Tensors, dequantize
 
 MAX_TOKENS = 512
 OPSET, IR_VERSION = 20, 10  # what the oldest ONNX Runtime that is allowed reads
@@ -40,7 +40,7 @@ EXACT_LEVELS, SAFE_LEVELS = 127, 64  # the largest weight in 8 bits; see _levels
 class Encoder:
     """The encoder of ``weights``. Safe to call from several threads, which then run side by side."""
 
-    def __init__(self, weights: Weights, outliers: Mapping[str, Sequence[int]] = OUTLIERS) -> None:
+    def __init__(self, weights: Tensors, outliers: Mapping[str, Sequence[int]] = OUTLIERS) -> None:
         shape = weights.shape
         self.hidden = shape.hidden
         self.max_tokens = min(MAX_TOKENS, shape.positions)
@@ -95,7 +95,7 @@ class _Rounded(NamedTuple):
 class _Graph:
     """The encoder as an ONNX graph. Methods append nodes and return the name of what these compute."""
 
-    def __init__(self, weights: Weights, outliers: Mapping[str, Sequence[int]], levels: int) -> None:
+    def __init__(self, weights: Tensors, outliers: Mapping[str, Sequence[int]], levels: int) -> None:
         self._weights = weights
         self._outliers = outliers
         self._levels = levels

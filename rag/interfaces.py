@@ -6,11 +6,14 @@ own tests; ``tests/conformance`` runs one suite over every implementation of a s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from rag.types import Answer, Document, Found
 
 Vectors: TypeAlias = npt.NDArray[np.float32]  # (n, dimension), unit rows
 Keys: TypeAlias = npt.NDArray[np.int64]  # (n,), passage keys of the store
@@ -35,6 +38,48 @@ class Embedder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Words of a passage, ``text[start:end]``, and the probability that the answer is these, if the passage holds it."""
+
+    start: int
+    end: int
+    probability: float  # 0..1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a passage says of a question.
+
+    ``relevance`` is the logarithm of the odds that this passage answers against that none does. ``whole`` above 0 says that no words in
+    particular answer, as of a yes-or-no question. ``spans`` do not overlap and are best first. ``begins`` says of each token, which stands
+    at ``places`` in the text, how probable it is that the answer begins there; they sum to 1.
+    """
+
+    relevance: float
+    whole: float
+    spans: tuple[Span, ...]
+    places: npt.NDArray[np.int64]  # (tokens,) code points, rising
+    begins: npt.NDArray[np.float32]  # (tokens,)
+
+    def share(self, start: int, end: int) -> float:
+        """The probability that the answer begins in ``text[start:end]``, if the passage holds it: 0..1."""
+        low, high = np.searchsorted(self.places, [start, end])
+        return float(self.begins[low:high].sum())
+
+
+class Reader(Protocol):
+    """Reads passages for a question. Thread-safe."""
+
+    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[Reading]:
+        """What each passage, a (title, text), says of the question, in the order given; each is read by itself.
+
+        A question that leans on earlier ones comes with them, a line each, itself the last. A passage may be empty or as long as it
+        likes.
+        """
+        ...
+
+
 class VectorIndex(Protocol):
     """Nearest vectors by inner product. Not thread-safe for writing; its owner takes care of that."""
 
@@ -54,5 +99,16 @@ class VectorIndex(Protocol):
         """The at most ``k`` nearest to the (dimension,) vector, best first, with their inner products.
 
         Equal scores come in the order of their keys.
+        """
+        ...
+
+
+class Answerer(Protocol):
+    """Answers from what was found. Thread-safe."""
+
+    def answer(self, question: str, found: Found, documents: Mapping[str, Document], context: str = "") -> Answer:
+        """The answer to ``question``, its citations verified, or none. ``documents`` holds every document that a hit names.
+
+        ``context`` is what a follow-up leans on, a line a question, oldest first.
         """
         ...

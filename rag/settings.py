@@ -20,6 +20,7 @@ class Settings:
     model: str = BUNDLED_MODEL  # or a folder or hub name of a sentence-transformers model
     query_prompt: str | None = None  # for other models; None: as the model says
     passage_prompt: str | None = None
+    reader: str | None = None  # a file of weights that training made; None: the one that comes with the library
     language: Language = "ko"  # of messages
     chunk_size: int = 300  # characters a passage
     sentence_vectors: bool = (
@@ -30,12 +31,12 @@ class Settings:
 
     @classmethod
     def from_environment(cls, **overrides: Any) -> Settings:
-        """Defaults, then ``GEUNGEO_MODEL``, ``GEUNGEO_QUERY_PROMPT``, ``GEUNGEO_PASSAGE_PROMPT``, ``GEUNGEO_LANGUAGE``,
-        then ``overrides`` that are not None.
+        """Defaults, then ``GEUNGEO_MODEL``, ``GEUNGEO_QUERY_PROMPT``, ``GEUNGEO_PASSAGE_PROMPT``, ``GEUNGEO_READER``,
+        ``GEUNGEO_LANGUAGE``, then ``overrides`` that are not None.
         """
         values: dict[str, Any] = {}
         for field in fields(cls):
-            if field.name in {"model", "query_prompt", "passage_prompt", "language"}:
+            if field.name in {"model", "query_prompt", "passage_prompt", "reader", "language"}:
                 found = os.environ.get(f"GEUNGEO_{field.name.upper()}")
                 if found is not None:
                     values[field.name] = found

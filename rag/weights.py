@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +58,23 @@ class TokenizerData:
     pad: int
     unk: int
     character_map: dict[str, str]
+
+
+class Tensors(Protocol):
+    """What an encoder is built from."""
+
+    @property
+    def shape(self) -> Shape:
+        """Its sizes."""
+        ...
+
+    def tensor(self, name: str, *shape: int) -> Float32Array:
+        """The tensor ``name`` as float32 of ``shape``; the caller may change it."""
+        ...
+
+    def q4_rows(self, name: str, rows: int) -> UInt8Array:
+        """The 4-bit tensor ``name`` as it is stored: (rows, bytes a row)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,12 +68,18 @@ class Exchange:
     problem: Said | None = None
     waiting: Literal["opening", "searching"] = "searching"
 
+    @property
+    def is_declined(self) -> bool:
+        """Whether the documents do not say it, so that a place found for it is no evidence."""
+        return self.answer is not None and not self.answer.answered
+
     def citations(self) -> tuple[Citation, ...]:
         """All places that can be opened: the evidence, or the nearest sentence, in which nothing answers."""
         if self.answer is None:
             return ()
         if self.answer.answered or self.answer.nearest is None:
             return self.answer.citations
+        # Without the words it would have said: they are no answer, and nothing on the page may make them one.
         return (replace(self.answer.nearest, answer_start=None, answer_end=None),)
 
     def answered(self, answer: Answer) -> Exchange:

@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from zlib import crc32
 
+from rag.citations import parts
 from rag.page.frame import icon
-from rag.page.view import data_key, language_of, quote_html
+from rag.page.view import data_key, language_of
 from rag.page.words import Said, both
 from rag.types import Citation, Document, DocumentInfo, Progress
 
 PART = 60_000  # characters of a document that are shown at a time; more makes old computers slow
 
 MARK = '<mark id="cited" tabindex="-1" aria-describedby="word-cited">'
+NEAREST_MARK = '<mark id="cited" class="is-nearest" tabindex="-1" aria-describedby="word-not-an-answer">'
 
 Span = tuple[int, int]
 
@@ -31,8 +33,8 @@ def part_of(text: str, focus: int, size: int = PART) -> Span:
     return start, end
 
 
-def marked(text: str, part: Span, cited: Span | None, core: Span | None = None) -> str:
-    """``text`` within ``part``, escaped, with ``cited`` in ``<mark>`` and ``core``, inside it, in ``<strong>``.
+def marked(text: str, part: Span, cited: Span | None, core: Span | None = None, mark: str = MARK) -> str:
+    """``text`` within ``part``, escaped, with ``cited`` in ``mark`` and ``core``, inside it, in ``<strong>``.
 
     All spans are code points of ``text``. Slicing happens before escaping, so offsets stay true.
     """
@@ -44,10 +46,13 @@ def marked(text: str, part: Span, cited: Span | None, core: Span | None = None) 
     if core is not None:
         first, last = (min(max(offset, start), end) for offset in core)
         if first < last:
-            strong = f'<strong class="core">{escape(text[first:last])}</strong>'
-            inside = escape(text[start:first]) + strong + escape(text[last:end])
-    mark = f"{MARK}{inside}</mark>" if start < end else ""
-    return escape(text[low:start]) + mark + escape(text[end:high])
+            inside = escape(text[start:first]) + _strong(text[first:last]) + escape(text[last:end])
+    quote = f"{mark}{inside}</mark>" if start < end else ""
+    return escape(text[low:start]) + quote + escape(text[end:high])
+
+
+def _strong(words: str) -> str:
+    return f'<strong class="core">{escape(words)}</strong>' if words else ""
 
 
 def _facts(document: Document) -> str:
@@ -75,35 +80,40 @@ def _pager(document: Document, part: Span) -> tuple[str, str]:
     return f'<p class="pager">{above}{where}</p>', f'<p class="pager">{below}</p>' if below else ""
 
 
-def reader(document: Document, citation: Citation | None = None, at: int = 0) -> str:
-    """A document as an article, with the cited words marked, or, without a citation, from offset ``at``."""
+def reader(document: Document, citation: Citation | None = None, at: int = 0, nearest: bool = False) -> str:
+    """A document as an article, with the cited words marked, or, without a citation, from offset ``at``.
+
+    ``nearest`` marks them as what is near and answers nothing.
+    """
     text = document.text
     part = part_of(text, citation.start if citation else at)
     cited: Span | None = None
     core: Span | None = None
     if citation is not None:
         cited = (citation.start, citation.end)
-        if citation.answer_start is not None and citation.answer_end is not None:
-            core = (citation.answer_start, citation.answer_end)
+        before, words, _ = parts(citation)
+        core = (citation.start + len(before), citation.start + len(before) + len(words))
     above, below = _pager(document, part)
     key = data_key(citation) if citation else escape(f"{document.id}:{at}")
     language = language_of(document.title + text[part[0] : part[0] + 500])
+    shown = marked(text, part, cited, core, NEAREST_MARK if nearest else MARK)
     return (
         f'<article class="paper" data-key="{key}"><header class="paper-head"><h2 lang="{language_of(document.title)}">'
         f'{escape(document.title)}</h2><p class="facts">{_facts(document)}</p></header>'
-        f'{above}<div class="text" lang="{language}">{marked(text, part, cited, core)}</div>{below}</article>'
+        f'{above}<div class="text" lang="{language}">{shown}</div>{below}</article>'
     )
 
 
-def reader_changed(citation: Citation) -> str:
+def reader_changed(citation: Citation, nearest: bool = False) -> str:
     """What is shown instead of a document that no longer says what was quoted."""
+    before, words, after = parts(citation)
     return (
         f'<article class="paper" data-key="{data_key(citation)}"><header class="paper-head">'
         f'<h2 lang="{language_of(citation.title)}">{escape(citation.title)}</h2></header>'
         f'<div class="notice is-changed"><p class="verdict">{both("changed")}</p>'
         f'<p class="why">{both("changed_more")}</p></div>'
-        f'<div class="text" lang="{language_of(citation.quote)}">{MARK}'
-        f"{quote_html(citation)}</mark></div></article>"
+        f'<div class="text" lang="{language_of(citation.quote)}">{NEAREST_MARK if nearest else MARK}'
+        f"{escape(before)}{_strong(words)}{escape(after)}</mark></div></article>"
     )
 
 

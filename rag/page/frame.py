@@ -39,6 +39,9 @@ _NAMES = "".join(
         "remove": "remove",
         "adding": "adding",
         "cited": "cited_here",
+        "not-an-answer": "not_an_answer",
+        "answer-begins": "answer_begins",
+        "answer-ends": "answer_ends",
         "conversation": "conversation",
         "documents": "documents_list",
     }.items()

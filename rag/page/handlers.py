@@ -129,17 +129,18 @@ class Handlers:
             assistant = self._opening.result()
         except GeungeoError:
             return Screen()
-        if (citation := _citation_at(exchanges, wanted.get("cite"))) is not None:
-            return Screen(reader=self._cited(assistant, citation))
+        if (found := _citation_at(exchanges, wanted.get("cite"))) is not None:
+            exchange, citation = found
+            return Screen(reader=self._cited(assistant, citation, exchange.is_declined))
         document, at = wanted.get("document"), wanted.get("at")
         if not isinstance(document, str):
             return Screen()
-        found = _document(assistant, document)
-        if found is None:
+        source = _document(assistant, document)
+        if source is None:
             gone = desk.reader_empty("document_gone", "document_gone_more")
             return Screen(reader=gone, documents=desk.documents(assistant.documents()))
-        offset = at if isinstance(at, int) and 0 <= at <= len(found.text) else 0
-        return Screen(reader=desk.reader(found, at=offset))
+        offset = at if isinstance(at, int) and 0 <= at <= len(source.text) else 0
+        return Screen(reader=desk.reader(source, at=offset))
 
     def remove(self, document: object, exchanges: Exchanges) -> Screen:
         """Remove a document and show what is left; citations of it stay and say that it is gone."""
@@ -204,11 +205,11 @@ class Handlers:
         return {key_of(citation) for citation in cited if not still_there(citation, found[citation.document])}
 
     @staticmethod
-    def _cited(assistant: AssistantLike, citation: Citation) -> str:
+    def _cited(assistant: AssistantLike, citation: Citation, nearest: bool = False) -> str:
         found = _document(assistant, citation.document)
         if found is None or not still_there(citation, found):
-            return desk.reader_changed(citation)
-        return desk.reader(found, citation)
+            return desk.reader_changed(citation, nearest)
+        return desk.reader(found, citation, nearest=nearest)
 
 
 def _document(assistant: AssistantLike, ident: str) -> Document | None:
@@ -218,13 +219,13 @@ def _document(assistant: AssistantLike, ident: str) -> Document | None:
         return None
 
 
-def _citation_at(exchanges: Exchanges, place: object) -> Citation | None:
-    """The citation that ``"exchange:citation"`` names, if there is one."""
+def _citation_at(exchanges: Exchanges, place: object) -> tuple[Exchange, Citation] | None:
+    """The citation that ``"exchange:citation"`` names, if there is one, and the exchange it belongs to."""
     exchange, _, index = place.partition(":") if isinstance(place, str) else ("", "", "")
     if not (exchange.isdecimal() and index.isdecimal() and int(exchange) < len(exchanges)):
         return None
     citations = exchanges[int(exchange)].citations()
-    return citations[int(index)] if int(index) < len(citations) else None
+    return (exchanges[int(exchange)], citations[int(index)]) if int(index) < len(citations) else None
 
 
 def _named_copy(upload: Upload, target: Path) -> Path:

@@ -108,7 +108,7 @@ def _bypass_proxies() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="app.py", description="근거: 문서에서 찾은 문장으로만 답하는 대화 화면 / Geungeo: the chat page"
+        prog="app.py", description="근거: 문서에 적힌 말로만 답하는 대화 화면 / Geungeo: the chat page"
     )
     parser.add_argument("--index", default="index", metavar="DIR", help="색인 폴더 / the library's folder (index)")
     parser.add_argument("--host", default="127.0.0.1", help="주소 / address to listen on (127.0.0.1)")

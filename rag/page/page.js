@@ -24,6 +24,10 @@ function speak(language) {
     if (each.dataset.attr !== "text") each.setAttribute(each.dataset.attr, word);
     else if (each.textContent !== word) each.textContent = word; // only then: it is a mutation, and settles again
   }
+  // Words around a mark stand in the style sheet, where they are spoken or seen and never part of the text.
+  for (const name of ["answer-begins", "answer-ends", "not-an-answer"]) {
+    root.style.setProperty(`--word-${name}`, JSON.stringify(find(`#word-${name}`).textContent));
+  }
 }
 
 function turnLanguage() {
@@ -207,7 +211,7 @@ function hear(turn) {
   const talk = find(".talk");
   const top = talk.scrollTop + turn.getBoundingClientRect().top - talk.getBoundingClientRect().top - 20;
   glide(talk, top);
-  find("#live").textContent = find(".answer, .verdict, .waiting", turn)?.innerText ?? "";
+  find("#live").textContent = all(".answer, .certainty, .verdict, .why, .waiting", turn).map((each) => each.innerText).join("\n");
   const first = find(".cites [data-cite]", turn);
   if (narrow.matches && turn.dataset.state !== "waiting" && !first) root.dataset.desk = "closed";
   if (turn.dataset.state !== "answered" || !first || low.matches) return;

@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import Literal
 
+from rag.citations import is_sentence, parts
 from rag.page.contract import Exchange, Key, PageSettings, key_of
 from rag.page.words import Said, both
 from rag.types import Answer, Citation
 
-_REFERENCE = re.compile(r"\[(\d{1,3})\]")
+_SIZES = {"short": 32, "middle": 90}  # characters of an answer; what is longer is set smaller
 _HANGUL = re.compile("[가-힣ㄱ-ㆎ]")
 
 
@@ -26,84 +27,58 @@ def data_key(citation: Citation) -> str:
 
 
 def quote_html(citation: Citation) -> str:
-    """The quote, with the answering words in ``<b>`` where the citation knows them."""
-    quote = citation.quote
-    if citation.answer_start is None or citation.answer_end is None:
-        return escape(quote)
-    start = min(max(citation.answer_start - citation.start, 0), len(quote))
-    end = min(max(citation.answer_end - citation.start, start), len(quote))
-    if start == end:
-        return escape(quote)
-    return f"{escape(quote[:start])}<b>{escape(quote[start:end])}</b>{escape(quote[end:])}"
+    """The quote, with the words that answer in a mark, unless they are all of it."""
+    before, words, after = parts(citation)
+    if not (words and (before or after)):
+        return escape(citation.quote)
+    return f'{escape(before)}<mark class="core">{escape(words)}</mark>{escape(after)}'
 
 
-def citation_button(citation: Citation, place: str, label: str, changed: bool) -> str:
+def citation_button(citation: Citation, place: str, label: str, changed: bool, quoted: bool = True) -> str:
     """A citation as a button. ``place`` is ``exchange:citation``, which the server resolves, ``label`` its HTML number.
 
-    ``changed`` adds the note that the source no longer says this.
+    ``changed`` adds the note that the source no longer says this. Without ``quoted`` only the source is named.
     """
+    quote = f'<span class="cite-quote" lang="{language_of(citation.quote)}">{quote_html(citation)}</span>'
     note = f'<span class="cite-note">{both("changed")}</span>' if changed else ""
     return (
         f'<button type="button" class="cite{" is-changed" if changed else ""}" data-cite="{escape(place)}" '
         f'data-key="{data_key(citation)}"><span class="cite-head">{label}'
-        f'<span class="cite-title">{escape(citation.title)}</span></span>'
-        f'<span class="cite-quote" lang="{language_of(citation.quote)}">{quote_html(citation)}</span>{note}</button>'
+        f'<span class="cite-title">{escape(citation.title)}</span></span>{quote if quoted else ""}{note}</button>'
     )
 
 
-def reference(answer: Answer, exchange: int, number: int) -> str:
-    """The button in the answer's text that opens citation ``number``, counted from 1."""
-    key = data_key(answer.citations[number - 1])
+def answer_html(answer: Answer) -> str:
+    """What the documents say: exact words, or the sentence with these marked where they are most of it."""
+    text, first = answer.text or "", answer.citations[0] if answer.citations else None
+    html, language = escape(text), language_of(first.quote if first else text)
+    if first is not None and is_sentence(answer):
+        html, text = quote_html(first), first.quote
+    size = next((name for name, most in _SIZES.items() if len(text) <= most), "long")
+    return f'<p class="answer is-{size}" lang="{language}">{html}</p>'
+
+
+def certainty_html(answer: Answer) -> str:
+    """How certain the answer is, in words; nothing for an answer that came without its confidence."""
+    if not answer.confidence:
+        return ""
     return (
-        f'<button type="button" class="ref" data-cite="{exchange}:{number - 1}" data-key="{key}">'
-        f'{number}<span class="sr"> {both("citation_n", n=number)}</span></button>'
+        f'<p class="certainty is-{answer.certainty}"><span class="level" aria-hidden="true"><i></i><i></i><i></i></span>'
+        f'<span><span class="sr">{both("certainty")}: </span>{both(f"certainty_{answer.certainty}")}</span></p>'
     )
-
-
-def answer_text(answer: Answer, exchange: int) -> str:
-    """The answer's words, with every ``[1]`` that names a citation turned into a button.
-
-    A text without any gets them at its end, for the citations that it says word for word.
-    """
-    text = answer.text or ""
-    count = len(answer.citations)
-
-    def replaced(match: re.Match[str]) -> str:
-        number = int(match[1])
-        return reference(answer, exchange, number) if 1 <= number <= count else match[0]
-
-    html = escape(text)
-    if not _is_quote(answer) and (linked := _REFERENCE.sub(replaced, html)) != html:
-        return linked
-    return html + "".join(reference(answer, exchange, number) for number in supporting(answer))
-
-
-def supporting(answer: Answer) -> list[int]:
-    """The numbers of the citations that the answer rests on: those it names, or else those it says word for word."""
-    text, count = answer.text or "", len(answer.citations)
-    found = [] if _is_quote(answer) else [int(match[1]) for match in _REFERENCE.finditer(text)]
-    named = set(found) & set(range(1, count + 1))
-    return sorted(named) or [n for n, citation in enumerate(answer.citations, 1) if _says(text, citation.quote)]
-
-
-def _is_quote(answer: Answer) -> bool:
-    """Whether the answer is a document's own sentence: a ``[1]`` in it is the document's, not ours."""
-    return any(answer.text == citation.quote for citation in answer.citations)
-
-
-def _says(text: str, quote: str) -> bool:
-    text, quote = text.strip(), quote.strip()
-    return bool(text and quote) and (quote in text or text in quote)
 
 
 def _evidence(answer: Answer, exchange: int, changed: Collection[Key]) -> str:
-    """What the answer rests on, and apart from it what else was found: a quote must not seem to say what it does not."""
-    first = supporting(answer)
-    others = [number for number in range(1, len(answer.citations) + 1) if number not in first]
-    return _cites(answer, exchange, first, "citations", changed) + _cites(answer, exchange, others, "related", changed)
+    """The sentence that answers, and apart from it what else was found: a quote must not seem to say what it does not."""
+    numbers = range(1, len(answer.citations) + 1)
+    said = is_sentence(answer)  # above, in full
+    first = _cites(answer, exchange, numbers[:1], "stands_here" if said else "citations", changed, quoted=not said)
+    return first + _cites(answer, exchange, numbers[1:], "related", changed)
 
 
-def _cites(answer: Answer, exchange: int, numbers: Sequence[int], label: str, changed: Collection[Key]) -> str:
+def _cites(
+    answer: Answer, exchange: int, numbers: Sequence[int], label: str, changed: Collection[Key], quoted: bool = True
+) -> str:
     items = "".join(
         "<li>"
         + citation_button(
@@ -111,11 +86,13 @@ def _cites(answer: Answer, exchange: int, numbers: Sequence[int], label: str, ch
             f"{exchange}:{number - 1}",
             f'<span class="cite-n"><span class="sr">{both(label)} </span>{number}</span>',
             key_of(answer.citations[number - 1]) in changed,
+            quoted,
         )
         + "</li>"
         for number in numbers
     )
-    return f'<p class="label">{both(label)}</p><ol class="cites">{items}</ol>' if items else ""
+    kind = " is-related" if label == "related" else ""
+    return f'<p class="label">{both(label)}</p><ol class="cites{kind}">{items}</ol>' if items else ""
 
 
 def _declined(answer: Answer, nearest: Sequence[Citation], exchange: int, changed: Collection[Key]) -> str:
@@ -136,10 +113,8 @@ def _reply(exchange: Exchange, number: int, changed: Collection[Key]) -> tuple[s
         return "waiting", f'<p class="waiting"><span class="dots" aria-hidden="true"></span>{wait_words(exchange)}</p>'
     if not exchange.answer.answered:
         return "declined", _declined(exchange.answer, exchange.citations(), number, changed)
-    text = answer_text(exchange.answer, number)
-    language = language_of(exchange.answer.text or "")
-    evidence = _evidence(exchange.answer, number, changed)
-    return "answered", f'<p class="answer" lang="{language}">{text}</p>{evidence}'
+    answer = exchange.answer
+    return "answered", answer_html(answer) + certainty_html(answer) + _evidence(answer, number, changed)
 
 
 def wait_words(exchange: Exchange) -> str:

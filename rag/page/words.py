@@ -9,7 +9,7 @@ from rag.errors import GeungeoError
 
 WORDS: dict[str, tuple[str, str]] = {
     # key: (Korean, English); {fields} are filled by both()
-    "tagline": ("내 문서에서 찾은 문장으로만 답합니다", "Answers only in sentences from your documents"),
+    "tagline": ("내 문서에 적힌 말로만 답합니다", "Answers only in your documents' own words"),
     "dark": ("어두운 화면", "Dark theme"),
     "new_chat": ("새 대화", "New chat"),
     "conversation": ("대화", "Conversation"),
@@ -19,8 +19,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "ask_hint": ("Enter로 묻고, Shift+Enter로 줄을 바꿉니다", "Enter asks, Shift+Enter starts a new line"),
     "welcome_title": ("근거가 있는 답만 합니다", "Answers that show their evidence"),
     "welcome_text": (
-        "질문하면 문서에서 답이 되는 문장을 그대로 찾아, 원문의 어디에 있는지 보여 줍니다.",
-        "Ask a question, and the exact sentence that answers it is found and shown in its place in the document.",
+        "질문하면 문서에서 답이 되는 말을 그대로 찾아, 원문의 어디에 있는지 보여 줍니다.",
+        "Ask a question, and the exact words that answer it are found and shown in their place in the document.",
     ),
     "promise_offline": ("인터넷 없이 이 컴퓨터에서만", "Offline, on this computer only"),
     "promise_exact": ("지어내지 않고 원문 그대로", "Exact words, nothing made up"),
@@ -45,15 +45,21 @@ WORDS: dict[str, tuple[str, str]] = {
     "wait_searching": ("문서에서 찾는 중입니다", "Searching the documents"),
     "citations": ("근거", "Evidence"),
     "related": ("함께 찾은 문장 (답의 근거는 아닐 수 있습니다)", "Also found (may not support the answer)"),
-    "citation_n": ("{n}번 근거", "Evidence {n}"),
+    "stands_here": ("이 문장이 적힌 곳", "Where this sentence stands"),
+    "answer_begins": ("답 시작", "answer begins"),
+    "answer_ends": ("답 끝", "answer ends"),
+    "certainty": ("확실한 정도", "How certain"),
+    "certainty_high": ("거의 확실함", "Almost certain"),
+    "certainty_medium": ("아마 맞음 · 근거를 확인하세요", "Probably right · check the evidence"),
+    "certainty_low": ("확실하지 않음 · 근거를 꼭 확인하세요", "Not certain · be sure to check the evidence"),
     "declined": ("문서에 답이 없습니다", "The documents do not say"),
     "reason_no_documents": (
         "찾아볼 문서가 하나도 없습니다. 문서를 넣고 다시 물어 주세요.",
         "There is no document to look in. Add one and ask again.",
     ),
     "reason_not_in_documents": (
-        "문서를 모두 찾아보았지만, 이 질문의 답이 되는 문장이 없습니다.",
-        "All documents were searched, and no sentence in them answers this question.",
+        "문서를 모두 찾아보았지만, 이 질문의 답이 되는 말을 찾지 못했습니다.",
+        "All documents were searched, and nothing was found that answers this question.",
     ),
     "not_an_answer": ("답이 아님", "Not an answer"),
     "nearest": ("그나마 가장 가까운 문장", "The nearest sentence there is"),

@@ -18,12 +18,12 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"interfaces", "settings", "citations", "pace", "rows", "changes", "postings"}),
     frozenset({"weights", "morphology", "furniture", "schema", "segments", "lists"}),
     frozenset({"loaders", "splitting", "tokenizer", "encoder", "store", "dense", "lexical", "fakes"}),
-    frozenset({"indexes", "indexing", "conversation", "answering", "adding", "sentence_models"}),
-    frozenset({"retrieval", "embedding"}),
+    frozenset({"indexes", "indexing", "conversation", "answering", "adding", "sentence_models", "reader"}),
+    frozenset({"retrieval", "embedding", "exact"}),
     frozenset({"assistant", "options"}),
     frozenset({"page", ""}),  # "" is ``rag`` itself, the public names
-    frozenset({"cli", "adapters", "app", "evals", "benchmarks", "training"}),
-    frozenset({"__main__"}),
+    frozenset({"cli", "adapters", "app", "evals", "benchmarks"}),
+    frozenset({"training", "__main__"}),
 )
 TIER = {name: number for number, names in enumerate(TIERS) for name in names}
 
@@ -36,9 +36,10 @@ OWNERS = {
     "pydantic": {"adapters"},
     "onnx": {"encoder"},
     "onnxruntime": {"encoder"},
+    "safetensors": {"reader"},
     "sentence_transformers": {"sentence_models"},
     "starlette": {"page"},
-    "tokenizers": {"tokenizer", "sentence_models"},
+    "tokenizers": {"tokenizer", "sentence_models", "reader"},
     "torch": {"sentence_models"},
     "transformers": {"sentence_models"},
 }

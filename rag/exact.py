@@ -1,0 +1,252 @@
+"""Question, passages and what a reader says of them -> an answer in exact words, or that there is none.
+
+Three figures are added up for each passage: the reader's relevance, and the two arms of the search, in the score a passage was found
+with. With 0 for "none of them" they give the probability of each passage (``Judgement``); times those of its spans, that of
+each answer. The words are cited in their sentence, and sentences rank by the probability that the answer begins in them, and by
+what ``rag.answering`` ranks them by, for what is asked for in a sentence or more.
+
+How sure the answer is (``CONFIDENCE``) is a logistic model of what all this says, fitted by ``training/fit.py`` on questions that
+were held out of training: mrc/train's, those that were written for this project, each also with its answer taken away, and
+questions whose passage is right and lacks the answer. An answer of the wrong kind lowers the relevance, which has learned it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rag.answering import CITATIONS, Candidate, evidence, rank, without_repetition, without_titles
+from rag.citations import verify
+from rag.interfaces import Reader, Reading, Span
+from rag.morphology import Morphology
+from rag.types import Answer, Citation, Document, Found, IndexedPassage
+
+READER_WEIGHT, SCORE_WEIGHT, NONE_SCORE = 1.0, 8.0, 0.0
+SENTENCE_WEIGHT = 0.08  # of the logarithm of the probability that the answer begins in a sentence
+LEAST = 1e-3  # a smaller probability is taken for this one
+_OPENING, _CLOSING = "\"'“‘「『《〈([", "\"'”’」』》〉)]"
+
+
+class Signs(NamedTuple):
+    """What speaks for the first answer, as the model of confidence takes it."""
+
+    odds: float  # logarithm: of its passage against all others and none
+    best: float  # the relevance of its passage
+    words: float  # logarithm: of the probability of its words, or of its sentence, within the passage
+    coverage: float  # the largest share of the question's words that one of the passages holds
+    foreign: float  # 1 for a question without Hangul
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceModel:
+    """P(the first citation answers) = 1 / (1 + exp(-(bias + weights * signs))). Below the threshold we decline."""
+
+    bias: float
+    weights: tuple[float, float, float, float, float]
+    threshold: float
+
+    def confidence(self, signs: Signs) -> float:
+        """The probability, 0..1."""
+        logit = self.bias + sum(weight * sign for weight, sign in zip(self.weights, signs, strict=True))
+        return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
+
+
+CONFIDENCE = ConfidenceModel(0.0, (1.0, 0.0, 0.5, 0.0, 0.0), 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Passages as the reader and the search judge them together, best first."""
+
+    found: Found  # hits in this order, their ranks by the reader among them
+    readings: tuple[Reading, ...]
+    odds: npt.NDArray[np.float64]  # (n,), logarithms against none
+    shares: npt.NDArray[np.float64]  # (n,), probabilities; what they lack to 1 is that of none
+
+
+def judge(found: Found, readings: Sequence[Reading]) -> Judged:
+    """Put what the reader says of the hits together with the scores they were found with."""
+    relevance = np.array([reading.relevance for reading in readings])
+    scores = np.array([hit.score for hit in found.hits])
+    odds = READER_WEIGHT * relevance + SCORE_WEIGHT * (scores - scores.max()) - NONE_SCORE
+    order = np.argsort(-odds, kind="stable")
+    odds = odds[order]
+    highest = max(0.0, float(odds[0]))
+    shares = np.exp(odds - highest)
+    shares /= shares.sum() + math.exp(-highest)
+    ranked = np.argsort(np.argsort(-relevance, kind="stable"), kind="stable")
+    hits = tuple(replace(found.hits[i], ranks={**found.hits[i].ranks, "reader": int(ranked[i]) + 1}) for i in order)
+    judged = replace(found, hits=hits, passages=tuple(found.passages[i] for i in order))
+    return Judged(judged, tuple(readings[i] for i in order), odds, shares)
+
+
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The most probable words: in which passage, and where in its text."""
+
+    passage: int
+    span: Span
+    probability: float  # of these words within their passage
+
+
+class Concluded(NamedTuple):
+    """Citations, the best first, and what speaks for it."""
+
+    citations: tuple[Citation, ...]
+    signs: Signs
+
+
+class ReadingAnswerer:
+    """Answers with the words of the documents that a reader finds. Thread-safe as far as the reader is."""
+
+    def __init__(self, reader: Reader, morphology: Morphology, model: ConfidenceModel = CONFIDENCE) -> None:
+        self._reader = reader
+        self._morphology = morphology
+        self._model = model
+
+    def answer(self, question: str, found: Found, documents: Mapping[str, Document], context: str = "") -> Answer:
+        """The answer to ``question``: exact words in their sentence, and up to two more sentences; or none.
+
+        ``context`` is what a follow-up leans on, ``documents`` holds every document that a hit names. The citations have been
+        verified against them.
+        """
+        if not found.hits:
+            return Answer(question, False, None, reason="no_documents")
+        asked = f"{context}\n{question}" if context else question
+        judged = self.read(asked, found, documents)
+        concluded = self.conclude(question, judged, documents)
+        confidence = self._model.confidence(concluded.signs)
+        citations = concluded.citations
+        answered = confidence >= self._model.threshold and bool(citations)
+        return Answer(
+            question,
+            answered,
+            _text(citations[0]) if answered else None,
+            citations if answered else (),
+            judged.found.hits,
+            None if answered else "not_in_documents",
+            None if answered else next(iter(citations), None),
+            confidence,
+            threshold=self._model.threshold,
+        )
+
+    def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
+        """Read the hits; there is at least one."""
+        passages = [(documents[hit.passage.document].title, hit.passage.text) for hit in found.hits]
+        return judge(found, self._reader.read(question, passages))
+
+    def conclude(self, question: str, judged: Judged, documents: Mapping[str, Document]) -> Concluded:
+        """What to cite, the best first, and what speaks for it."""
+        best = best_words(judged)
+        ranked = self._sentences(judged, documents)
+        cited = [_plain(c, documents[c.passage.passage.document]) for c in ranked]
+        if best is not None:
+            first = self._cite(judged.found.passages[best.passage], best.span, documents)
+            cited = [first, *(c for c in cited if not _overlap(c, first))]
+        return Concluded(verify(cited[:CITATIONS], documents), signs_of(judged, best, ranked, question))
+
+    def _sentences(self, judged: Judged, documents: Mapping[str, Document]) -> list[Candidate]:
+        """The sentences of the passages, best first, none twice."""
+
+        def extra(at: int, start: int, end: int) -> float:
+            return SENTENCE_WEIGHT * math.log(max(LEAST, _begins(judged, at, start, end)))
+
+        return without_repetition(without_titles(rank(judged.found, extra), documents))
+
+    def _cite(self, passage: IndexedPassage, span: Span, documents: Mapping[str, Document]) -> Citation:
+        """The words in the sentence that holds them, or in the sentences, where a reader's words cross their bounds."""
+        document = documents[passage.passage.document]
+        start, end = passage.passage.start + span.start, passage.passage.start + span.end
+        touched = [s for s in passage.sentences if s.start < end and s.end > start]
+        first = min([start, *(s.start for s in touched)])
+        last = max([end, *(s.end for s in touched)])
+        quote = document.text[first:last]
+        end = first + self._morphology.without_particles(quote, start - first, end - first)
+        start, end = _without_marks(document.text, start, end)
+        return Citation(document.id, document.title, first, last, quote, start, end, document.sha256)
+
+
+def _overlap(one: Citation, other: Citation) -> bool:
+    return one.document == other.document and one.start < other.end and other.start < one.end
+
+
+def best_words(judged: Judged) -> _Best | None:
+    """The most probable words of all passages; None where no words in particular answer, or there are none."""
+    if judged.readings[0].whole > 0:
+        return None
+    found = [
+        (float(share) * span.probability, -at, span)
+        for at, (share, reading) in enumerate(zip(judged.shares, judged.readings, strict=True))
+        for span in reading.spans[:1]
+    ]
+    if not found:
+        return None
+    _, at, span = max(found, key=lambda one: one[:2])
+    return _Best(-at, span, span.probability)
+
+
+def signs_of(judged: Judged, best: _Best | None, ranked: Sequence[Candidate], question: str) -> Signs:
+    """What speaks for the best words, or for the first sentence where there are none."""
+    at = (
+        best.passage
+        if best
+        else next((i for i, p in enumerate(judged.found.passages) if ranked and p is ranked[0].passage), 0)
+    )
+    if best:
+        words = best.probability
+    else:
+        words = judged.readings[at].share(0, 1 << 30) and _begins(
+            judged, at, ranked[0].sentence.start, ranked[0].sentence.end
+        )
+    share = float(judged.shares[at])
+    coverage = evidence(judged.found).coverage
+    korean = any("가" <= character <= "힣" for character in question)
+    return Signs(
+        math.log(max(share, 1e-6) / max(1 - share, 1e-6)),
+        judged.readings[at].relevance,
+        math.log(max(words, LEAST)),
+        coverage if korean else 0.0,
+        0.0 if korean else 1.0,
+    )
+
+
+def _begins(judged: Judged, at: int, start: int, end: int) -> float:
+    """How probable it is that the answer begins in these characters of a passage's document."""
+    shift = judged.found.passages[at].passage.start
+    return float(judged.shares[at]) * judged.readings[at].share(start - shift, end - shift)
+
+
+def _without_marks(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span without white space and marks at its ends that have no partner in it, or that enclose all of it."""
+    while end - start > 1:
+        first, last = text[start], text[end - 1]
+        inner = text[start + 1 : end - 1]
+        if first.isspace() or first in ",.;:·":
+            start += 1
+        elif last.isspace() or last in ",;:·":
+            end -= 1
+        elif first in _OPENING and last == _CLOSING[_OPENING.index(first)] and first not in inner and first not in "([":
+            start, end = start + 1, end - 1
+        elif first in _OPENING and _CLOSING[_OPENING.index(first)] not in text[start + 1 : end]:
+            start += 1
+        elif last in _CLOSING and _OPENING[_CLOSING.index(last)] not in text[start : end - 1]:
+            end -= 1
+        else:
+            break
+    return start, end
+
+
+def _plain(candidate: Candidate, document: Document) -> Citation:
+    start, end = candidate.sentence.start, candidate.sentence.end
+    return Citation(document.id, document.title, start, end, document.text[start:end], sha256=document.sha256)
+
+
+def _text(citation: Citation) -> str:
+    if citation.answer_start is None or citation.answer_end is None:
+        return citation.quote
+    return citation.quote[citation.answer_start - citation.start : citation.answer_end - citation.start]

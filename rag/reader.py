@@ -1,0 +1,240 @@
+"""A question and passages to what each says of it: whether it answers, and with which words.
+
+A small reader (``rag/reader.safetensors``; docs/reader.md is its model card, ``training/`` makes it): the bundled encoder, trained on,
+with a head that finds the answer in a passage and one that judges the passage. It runs as ``rag.encoder`` runs the bundled one, in
+8-bit integers, each passage on one core, and shares its token embeddings.
+
+The words and the passage are judged apart. Among the spans of a passage probabilities sum to 1, whether it answers or not; the relevance
+is a logarithm of odds against "none of the passages", trained over all passages of a question at once (listwise, with an empty choice),
+and its head sees the states where the answer seems to begin and end, so that a place found for a "when" speaks against the passage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+
+from rag.encoder import Encoder
+from rag.errors import ModelError
+from rag.interfaces import Reading, Span
+from rag.settings import Settings
+from rag.tokenizer import build_tokenizer
+from rag.weights import Float32Array, Shape, UInt8Array, Weights, find_weights, open_weights
+
+FILE: Final = Path(__file__).with_name("reader.safetensors")
+QUESTION_TOKENS, TITLE_TOKENS = 64, 24  # what is longer loses its beginning or its end, see _head
+OVERLAP = 48  # tokens that two windows of a long passage share
+LONGEST = 30  # tokens of an answer
+SPANS = 5  # kept of a passage
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderWeights:
+    """The encoder of a reader, as ``Encoder`` takes it: its own layers, and the token embeddings of the bundled model."""
+
+    shape: Shape
+    _tensors: Mapping[str, npt.NDArray[np.generic]]
+    _bundled: Weights
+
+    def tensor(self, name: str, *shape: int) -> Float32Array:
+        """The tensor ``name`` as float32 of ``shape``."""
+        return np.array(self._tensors[name], np.float32).reshape(shape)
+
+    def q4_rows(self, name: str, rows: int) -> UInt8Array:
+        """The bundled 4-bit tensor ``name``."""
+        return self._bundled.q4_rows(name, rows)
+
+
+class TrainedReader:
+    """The ``Reader`` that comes with the library. Safe to call from several threads."""
+
+    def __init__(self, bundled: Weights, path: Path = FILE, tokenizer: Tokenizer | None = None) -> None:
+        """Read the weights.
+
+        Raises:
+            ModelError: the file is missing, damaged or of another model.
+
+        """
+        tensors, about = _read(path)
+        try:
+            shape = replace(bundled.shape, layers=int(about["layers"]))
+            outliers: dict[str, list[int]] = json.loads(about["outliers"])
+            self._encoder = Encoder(ReaderWeights(shape, tensors, bundled), outliers)
+            self._heads = _Heads(tensors)
+        except (KeyError, ValueError) as error:
+            raise ModelError(model=path, detail=error) from error
+        self._tokenizer = tokenizer or build_tokenizer(bundled.tokenizer)
+        self._bos, self._eos = bundled.tokenizer.bos, bundled.tokenizer.eos
+
+    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[Reading]:
+        """What each passage, a (title, text), says of the question, in the order given.
+
+        Each is read by itself: what it says does not depend on the others, nor on their order.
+        """
+        windows: list[_Window] = []
+        for at, (title, text) in enumerate(passages):
+            windows += self._windows(at, question, title, text)
+        readings: list[Reading | None] = [None] * len(windows)
+
+        def judge(at: int, states: Float32Array) -> None:
+            window = windows[at]
+            readings[at] = self._heads.read(states, window.start, window.offsets)
+
+        if windows:
+            self._encoder.encode_each([window.ids for window in windows], judge)
+        best: list[Reading] = [NOTHING] * len(passages)
+        for window, reading in zip(windows, readings, strict=True):
+            if reading is not None and (
+                best[window.passage] is NOTHING or reading.relevance > best[window.passage].relevance
+            ):
+                best[window.passage] = reading
+        return best
+
+    def _windows(self, at: int, question: str, title: str, text: str) -> list[_Window]:
+        """The passage behind the question, in as many windows as it takes. A passage without a token has none."""
+        encoding = self._tokenizer.encode(_clean(text), add_special_tokens=False)
+        head = self._head(question, title)
+        room = self._encoder.max_tokens - len(head) - 1
+        made = []
+        for first in range(0, max(1, len(encoding.ids) - OVERLAP), room - OVERLAP):
+            ids = encoding.ids[first : first + room]
+            if ids:
+                spans = [_bare(text, *span) for span in encoding.offsets[first : first + room]]
+                made.append(_Window(at, [*head, *ids, self._eos], len(head), np.array(spans, np.int64)))
+        return made
+
+    def _head(self, question: str, title: str) -> list[int]:
+        """``<s> question </s> </s> title </s>``. Of a long question the end counts: there it is asked."""
+        asked = self._tokenizer.encode(_clean(question), add_special_tokens=False).ids[-QUESTION_TOKENS:]
+        named = self._tokenizer.encode(_clean(title), add_special_tokens=False).ids[:TITLE_TOKENS]
+        return [self._bos, *asked, self._eos, self._eos, *([*named, self._eos] if named else ())]
+
+
+def open_reader(settings: Settings, tokenizer: Tokenizer | None = None) -> TrainedReader | None:
+    """The reader that the settings name; None where the bundled model, whose token embeddings it shares, is not installed.
+
+    Raises:
+        ModelError: the weights are damaged.
+
+    """
+    try:
+        path = find_weights()
+    except ModelError:
+        return None
+    chosen = Path(settings.reader) if settings.reader else FILE
+    return TrainedReader(open_weights(path), chosen, tokenizer)
+
+
+def layers_of(path: Path) -> int:
+    """How many layers these weights have.
+
+    Raises:
+        ModelError: the file is missing or damaged.
+
+    """
+    return int(_read(path)[1]["layers"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    passage: int
+    ids: list[int]
+    start: int  # of the passage among the ids
+    offsets: npt.NDArray[np.int64]  # (tokens, 2): where its tokens stand in its text
+
+
+class _Heads:
+    """The heads, in float32. ``training/model.py`` says what they compute."""
+
+    def __init__(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        def of(name: str) -> Float32Array:
+            return np.array(tensors[name], np.float32)
+
+        names = ("ends", "first", "last", "inner", "outer")
+        self._weights = {name: (of(f"{name}.w").T.copy(), of(f"{name}.b")) for name in names}
+
+    def read(self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64]) -> Reading:
+        """``states`` (tokens, hidden); those of the passage begin at ``start`` and stand at ``offsets``."""
+        inside = states[start : start + len(offsets)]
+        ends = self._linear("ends", inside)
+        joint = self._linear("first", inside) @ self._linear("last", inside).T
+        scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(joint_size(self._weights)))
+        rows = np.arange(len(offsets))
+        gap = rows[None, :] - rows[:, None]
+        scores = np.where((gap >= 0) & (gap < LONGEST), scores, -np.inf)
+        spans = np.exp(scores - scores.max())
+        spans /= spans.sum()
+        pooled = np.concatenate([states[0], _softmax(ends[:, 0]) @ inside, _softmax(ends[:, 1]) @ inside])
+        relevance, whole = self._linear("outer", _gelu(self._linear("inner", pooled)))
+        return Reading(float(relevance), float(whole), _best(spans, offsets), offsets[:, 0], spans.sum(axis=1))
+
+    def _linear(self, name: str, x: Float32Array) -> Float32Array:
+        weight, bias = self._weights[name]
+        return np.asarray(x @ weight + bias, np.float32)
+
+
+def joint_size(weights: Mapping[str, tuple[Float32Array, Float32Array]]) -> int:
+    """Of the projections that tie start and end."""
+    return len(weights["first"][1])
+
+
+NOTHING: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # of a passage without a token
+
+
+def _best(spans: Float32Array, offsets: npt.NDArray[np.int64]) -> tuple[Span, ...]:
+    """The most probable spans that do not overlap, best first."""
+    left = spans.copy()
+    found: list[Span] = []
+    while len(found) < SPANS:
+        first, last = divmod(int(left.argmax()), left.shape[1])
+        if left[first, last] < 1e-3 and found:
+            break
+        found.append(Span(int(offsets[first, 0]), int(offsets[last, 1]), float(left[first, last])))
+        left[: last + 1, first:] = 0  # all that begin before its end and end after its start
+        if not left.any():
+            break
+    return tuple(found)
+
+
+def _softmax(x: Float32Array) -> Float32Array:
+    e = np.exp(x - x.max())
+    return np.asarray(e / e.sum(), np.float32)
+
+
+def _gelu(x: Float32Array) -> Float32Array:
+    """By the error function, of Abramowitz & Stegun 7.1.26 (off by 1.5e-7 at most): numpy has none."""
+    z = np.abs(x) / np.sqrt(2)
+    t = 1 / (1 + 0.3275911 * z)
+    poly = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
+    erf = np.sign(x) * (1 - poly * np.exp(-z * z))
+    return np.asarray(x * 0.5 * (1 + erf), np.float32)
+
+
+def _clean(text: str) -> str:
+    """Without half characters, one for one, so that offsets stay."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _bare(text: str, start: int, end: int) -> tuple[int, int]:
+    """A token's span without the space in front of its word."""
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end
+
+
+def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.generic]], dict[str, str]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+            about: dict[str, str] = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(model=path, detail=error) from error
+    return tensors, about

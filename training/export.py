@@ -1,0 +1,93 @@
+"""Trained runs to the weights that the library reads.
+
+    python -m training.export RUN [RUN ...] [--data .cache/reader] [--out rag/reader.safetensors]
+
+Several runs, tuned from one start with other seeds, become one by the mean of their weights (model soup, Wortsman et al. 2022): as good
+as their ensemble, at the cost of one. Weights are kept in half precision. The channels that are too large to be rounded (see
+``rag.encoder``) are measured on training text and written beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from training.model import HEAD_NAMES, ReaderModel, build, names
+from training.train import EPSILON, Data, Plan, batches_of, texts_of
+
+KEPT = 16  # channels of a matrix that are not rounded
+SAMPLE = 60  # groups
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Average, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--data", type=Path, default=Path(".cache") / "reader")
+    parser.add_argument("--out", type=Path, default=Path("rag") / "reader.safetensors")
+    options = parser.parse_args(arguments)
+    data = Data(options.data)
+    model = averaged(data, options.runs)
+    state = model.state_dict()
+    tensors = {
+        short: np.ascontiguousarray(state[long].numpy(), dtype=np.float16)
+        for short, long in (names(model.layers) | HEAD_NAMES).items()
+    }
+    about = {"layers": str(model.layers), "outliers": json.dumps(outliers(data, model)), "format": "geungeo-reader-1"}
+    save_file(tensors, options.out, metadata=about)
+    print(
+        f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {model.layers} layers, mean of {len(options.runs)}"
+    )
+    return 0
+
+
+def averaged(data: Data, runs: Sequence[Path]) -> ReaderModel:
+    """The mean of the runs' weights."""
+    states = [torch.load(run / "state.pt", map_location="cpu", weights_only=True)["model"] for run in runs]
+    layers = 1 + max(int(name.split(".")[3]) for name in states[0] if name.startswith("bert.encoder.layer."))
+    model = build(data.arrays["words"], data.base, layers, EPSILON)
+    mean = {
+        name: torch.stack([state[name].float() for state in states]).mean(0)
+        for name, tensor in states[0].items()
+        if tensor.is_floating_point()
+    }
+    model.load_state_dict(mean, strict=False)
+    return model.eval()
+
+
+@torch.no_grad()
+def outliers(data: Data, model: ReaderModel) -> dict[str, list[int]]:
+    """The channels with the largest values at the input of each matrix, by its name."""
+    largest: dict[str, torch.Tensor] = {}
+
+    def watch(name: str, module: torch.nn.Module) -> None:
+        def hook(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            sizes = inputs[0].abs().amax((0, 1))
+            largest[name] = torch.maximum(largest[name], sizes) if name in largest else sizes
+
+        module.register_forward_pre_hook(hook)
+
+    for number, layer in enumerate(model.bert.encoder.layer):
+        watch(f"l{number}.q", layer.attention.self.query)
+        watch(f"l{number}.fi", layer.intermediate.dense)
+        watch(f"l{number}.fo", layer.output.dense)
+    head = data.arrays["groups_head"]
+    trained = [at for at in range(len(head)) if not head[at, 3]]
+    plan = Plan(epochs=0, rate=0, passages=2)
+    for group in random.Random(0).sample(trained, min(SAMPLE, len(trained))):
+        for text in texts_of(data, "groups", group, plan, None):  # one by one: padding has values of its own
+            (batch,) = batches_of([[text]])
+            size = len(text.ids)
+            model(batch.ids[:, :size], batch.mask[:, :size], batch.inside[:, :size])
+    return {name: sorted(sizes.topk(KEPT).indices.tolist()) for name, sizes in largest.items()}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

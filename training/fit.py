@@ -1,0 +1,218 @@
+"""Fit how the reader and the search are weighed (``rag.exact``: the weights of ``judge`` and ``CONFIDENCE``).
+
+    GEUNGEO_DATA=... python -m training.fit [--others 600] [--reader rag/reader.safetensors]
+
+On the questions that ``training.sources`` holds out, over a library of their documents and some others; each is asked
+
+- whole: of all documents, and own: of its own document alone. Answerable;
+- removed: of all documents but its own, unless one of the first ten passages holds the words of its answer;
+- missing: questions that their document does not answer, of all documents and of that one.
+
+The weights of ``judge`` minimise the listwise loss the reader was trained with. Confidence is a logistic regression of whether the
+first citation holds the answer. The table of thresholds says, for each, what share of the answerable is still answered, and the F1 of
+declining where they are mixed one to one with the removed, and with the missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+import rag.exact as exact
+from rag.assistant import PASSAGES_READ
+from rag.exact import ReadingAnswerer, Signs
+from rag.interfaces import Reading
+from rag.morphology import Morphology
+from rag.reader import FILE, TrainedReader
+from rag.types import Document, Found
+from rag.weights import find_weights, open_weights
+from training.prepare import library
+from training.sources import Asked, held_out, read_sources
+
+Floats = npt.NDArray[np.float64]
+WEIGHTS = {"whole": 1.0, "own": 0.5, "removed": 0.5, "missing": 0.5, "missing own": 0.25}
+ANSWERABLE = ("whole", "own")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question asked in one of the ways, and what came of it."""
+
+    kind: str
+    asked: Asked
+    found: Found
+    readings: list[Reading]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fit, and print what to write into ``rag/exact.py``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--others", type=int, default=600)
+    parser.add_argument("--limit", type=int, default=1500, help="questions at most")
+    parser.add_argument("--reader", type=Path, default=FILE)
+    parser.add_argument("--keep", type=Path, help="a file for the cases, to fit again without reading again")
+    options = parser.parse_args(arguments)
+    data = os.environ.get("GEUNGEO_DATA")
+    if not data:
+        parser.error("set GEUNGEO_DATA to the folder that holds mrc, boolq and law")
+    sources = read_sources(Path(data))
+    rng = random.Random(5)
+    apart = held_out(sources)
+    asked = [item for item in sources.asked if item.document in apart and item.source != "boolq"]
+    asked = rng.sample(asked, min(options.limit, len(asked)))
+    others = rng.sample(sorted(set(sources.documents) - apart), options.others)
+    records = {id: sources.documents[id] for id in [*sorted({item.document for item in asked}), *others]}
+    morphology = Morphology()
+    with tempfile.TemporaryDirectory() as folder:
+        retriever, _ = library(Path(folder), records.values(), morphology, sentence_vectors=True)
+        reader = TrainedReader(open_weights(find_weights()), options.reader)
+        documents = {r["id"]: Document(r["id"], r["title"], r["text"], r["id"], "", r["id"]) for r in records.values()}
+        retriever.search(asked[0].question, 1)
+
+        def cases_of(item: Asked) -> list[Case]:
+            context, _, question = item.question.rpartition("\n")
+            ways: list[tuple[str, Found]] = []
+            own = [item.document]
+            if item.spans:
+                ways = [("whole", retriever.find(question, PASSAGES_READ, context=context)),
+                        ("own", retriever.find(question, PASSAGES_READ, context=context, within=own))]  # fmt: skip
+                rest = retriever.find(question, 10, context=context, without=own)
+                words = [records[item.document]["text"][a:b] for a, b in item.spans]
+                if not any(word in hit.passage.text for hit in rest.hits for word in words):
+                    ways.append(("removed", retriever.find(question, PASSAGES_READ, context=context, without=own)))
+            else:
+                ways = [("missing", retriever.find(question, PASSAGES_READ, context=context)),
+                        ("missing own", retriever.find(question, PASSAGES_READ, context=context, within=own))]  # fmt: skip
+            made = []
+            for kind, found in ways:
+                passages = [(records[h.passage.document]["title"], h.passage.text) for h in found.hits]
+                made.append(Case(kind, item, found, reader.read(item.question, passages)))
+            return made
+
+        cases: list[Case] = []
+        with ThreadPoolExecutor(2) as pool:
+            for at, some in enumerate(pool.map(cases_of, asked)):
+                cases += some
+                if at % 50 == 0:
+                    print(f"\r{at} of {len(asked)}", end="", file=sys.stderr, flush=True)
+    weigh(cases)
+    answerer = ReadingAnswerer(reader, morphology)
+    fit(cases, answerer, documents)
+    return 0
+
+
+def is_right(case: Case) -> list[bool]:
+    """Which passages hold the answer."""
+    if case.kind not in ANSWERABLE:
+        return [False] * len(case.found.hits)
+    spans = case.asked.spans
+    return [
+        h.passage.document == case.asked.document and any(h.passage.start <= a and b <= h.passage.end for a, b in spans)
+        for h in case.found.hits
+    ]
+
+
+def weigh(cases: Sequence[Case]) -> None:
+    """Fit the weights of ``judge`` and put them in place."""
+    rows = []
+    for case in cases:
+        relevance = np.array([reading.relevance for reading in case.readings])
+        scores = np.array([hit.score for hit in case.found.hits])
+        right = np.array(is_right(case))
+        if case.kind in ANSWERABLE and not right.any():
+            continue
+        rows.append((WEIGHTS[case.kind], relevance, scores - scores.max(), right))
+
+    def loss(x: Floats) -> float:
+        total = 0.0
+        for weight, relevance, scores, right in rows:
+            odds = np.append(x[0] * relevance + x[1] * scores - x[2], 0.0)
+            good = np.append(right, not right.any())
+            total += weight * (np.logaddexp.reduce(odds) - np.logaddexp.reduce(odds[good]))
+        return total / len(rows)
+
+    best = minimize(loss, np.array([1.0, 5.0, 0.0]), method="Nelder-Mead").x
+    print(
+        f"READER_WEIGHT, SCORE_WEIGHT, NONE_SCORE = {best.round(3).tolist()}; loss {loss(best):.4f}, was {loss(np.array([1.0, 0, 0])):.4f}"
+    )
+    exact.READER_WEIGHT, exact.SCORE_WEIGHT, exact.NONE_SCORE = (round(float(value), 3) for value in best)
+    for kind in ANSWERABLE:
+        some = [case for case in cases if case.kind == kind]
+        first = dict.fromkeys(("search", "reader", "both"), 0)
+        for case in some:
+            holds = is_right(case)
+            relevance = np.array([reading.relevance for reading in case.readings])
+            scores = np.array([hit.score for hit in case.found.hits])
+            for name, odds in (
+                ("search", scores),
+                ("reader", relevance),
+                ("both", best[0] * relevance + best[1] * scores),
+            ):
+                first[name] += holds[int(np.argmax(odds))]
+        print(
+            f"  {kind}: right passage first "
+            + ", ".join(f"{name} {count / len(some):.3f}" for name, count in first.items())
+        )
+
+
+def fit(cases: Sequence[Case], answerer: ReadingAnswerer, documents: dict[str, Document]) -> None:
+    """Fit confidence and print the thresholds."""
+    signs: dict[str, list[Signs]] = {kind: [] for kind in WEIGHTS}
+    right: dict[str, list[bool]] = {kind: [] for kind in WEIGHTS}
+    for case in cases:
+        judged = exact.judge(case.found, case.readings)
+        question = case.asked.question.rpartition("\n")[2]
+        answer = answerer.conclude(question, judged, documents)
+        signs[case.kind].append(answer.signs)
+        cited = answer.citations[:1] if case.kind in ANSWERABLE else ()
+        right[case.kind].append(
+            any(
+                citation.document == case.asked.document and citation.start < b and a < citation.end
+                for citation in cited
+                for a, b in case.asked.spans
+            )
+        )
+    x = np.array([sign for kind in WEIGHTS for sign in signs[kind]])
+    y = np.array([one for kind in WEIGHTS for one in right[kind]])
+    weight = np.concatenate([np.full(len(signs[kind]), WEIGHTS[kind]) for kind in WEIGHTS])
+    model = LogisticRegression(C=10.0, max_iter=10_000).fit(x, y, sample_weight=weight)
+    print(f"ConfidenceModel({model.intercept_[0]:.3f}, {tuple(model.coef_[0].round(3).tolist())}, threshold)")
+    confidence = {kind: model.predict_proba(np.array(signs[kind]))[:, 1] for kind in WEIGHTS if signs[kind]}
+    for kind in confidence:
+        print(
+            f"  {kind}: {len(right[kind])}, first citation right {np.mean(right[kind]):.3f}, confidence {confidence[kind].mean():.3f}"
+        )
+    print(f"calibration error {calibration_error(model.predict_proba(x)[:, 1], y):.4f}")
+    for threshold in np.arange(0.05, 0.7, 0.05):
+        declined = {kind: float((values < threshold).mean()) for kind, values in confidence.items()}
+        answered = 1 - declined["whole"]
+        line = f"  {threshold:.2f}: answered {answered:.3f}, own {1 - declined['own']:.3f}"
+        for kind, base in (("removed", "whole"), ("missing", "whole"), ("missing own", "own")):
+            recall, lost = declined[kind], declined[base]
+            line += f", {kind} F1 {2 * recall / (1 + recall + lost):.3f}"
+        print(line)
+
+
+def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 10) -> float:
+    """The mean distance of confidence from the share that is right, over bins of equal mass (Naeini et al. 2015)."""
+    order = np.argsort(confidence, kind="stable")
+    return float(
+        sum(abs(confidence[some].mean() - right[some].mean()) * len(some) for some in np.array_split(order, bins))
+        / len(order)
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

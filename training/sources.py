@@ -1,0 +1,155 @@
+"""What the reader is trained on: documents, and what is asked of them.
+
+Read from ``$GEUNGEO_DATA``: mrc/train.jsonl (KLUE-MRC, CC BY-SA 4.0; TyDi QA GoldP, Apache-2.0, passages CC BY-SA 3.0),
+boolq/train.tsv (KoBEST, CC BY-SA 4.0) and law/easylaw.jsonl.gz (free use), less the sections that gold questions are about. From
+the project: ``training/written`` (questions written for it, some on texts of the above, some on texts of their own) and
+``evals/tune``. Nothing of a dev file, of the news or of a gold file is read but the names of the law sections to leave out.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.datasets import find_all
+from evals.readers import read_corpus, read_squad
+from rag.loaders import normalise
+
+ROOT = Path(__file__).resolve().parent.parent
+WRITTEN = ROOT / "training" / "written"
+TUNE = ROOT / "evals" / "tune"
+GOLD = ROOT / "evals" / "gold"
+HELD_OUT = 0.08  # of the titles: never trained on; models are chosen and confidence is fitted on them
+
+Span = tuple[int, int]  # of a document's text
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question asked of a document. Without spans the document does not answer it, but where ``whole`` says that it does."""
+
+    id: str
+    source: str
+    question: str
+    document: str
+    spans: tuple[Span, ...] = ()
+    whole: bool = False  # the document settles it, no words in particular
+    language: str = "ko"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Documents by id, {"id", "title", "text"}, and the questions. ``bulk`` are documents that nothing is asked of."""
+
+    documents: dict[str, dict[str, str]]
+    asked: list[Asked]
+    bulk: dict[str, dict[str, str]]
+
+
+def read_sources(data: Path) -> Sources:
+    """All of it."""
+    mrc = read_squad(data / "mrc" / "train.jsonl")
+    documents = {record["id"]: dict(record) for record in mrc.records}
+    asked = [
+        Asked(
+            q.id, q.source or "mrc", q.question, next(iter(q.documents)), tuple((p.start, p.end) for (p,) in q.places)
+        )
+        for q in mrc.questions
+    ]
+    home = {q.id: next(iter(q.documents)) for q in mrc.questions}
+    by_id = {item.id: item for item in asked}
+    for row in _rows(TUNE / "crosslingual.jsonl"):
+        same = by_id[row["id"]]
+        other = f"{row['id']}-{row['language']}"
+        asked.append(Asked(other, same.source, row["question"], same.document, same.spans, language=row["language"]))
+    guide = {record["id"]: dict(record) for record in read_corpus(data / "law" / "easylaw.jsonl.gz")}
+    for row in _rows(GOLD / "law.jsonl"):
+        for name in [row.get("document"), *row.get("also", [])]:
+            guide.pop(name, None)
+    for at, row in enumerate(_boolq(data / "boolq" / "train.tsv")):
+        id, text = f"boolq-{row['ID']}", normalise(row["Text"])
+        documents[id] = {"id": id, "title": "", "text": text}
+        asked.append(Asked(f"{id}-{at}", "boolq", row["Question"].strip(), id, whole=True))
+    for path in sorted(WRITTEN.glob("*.jsonl")):
+        for at, row in enumerate(_rows(path)):
+            asked += _written(row, f"{path.stem}-{at}", documents, home, guide)
+    known = {item.document for item in asked}
+    return Sources(documents, asked, {id: record for id, record in guide.items() if id not in known})
+
+
+def squad_sources(paths: Sequence[Path]) -> Sources:
+    """The documents and questions of files in SQuAD format, 1.1 or 2.0."""
+    documents: dict[str, dict[str, str]] = {}
+    asked = []
+    for path in paths:
+        dataset = read_squad(path)
+        documents |= {record["id"]: dict(record) for record in dataset.records}
+        for q in dataset.questions:
+            spans = tuple((p.start, p.end) for (p,) in q.places)
+            if spans or not q.answers:
+                source = "own" if spans else "missing"
+                asked.append(Asked(f"{path.stem}-{q.id}", source, q.question, next(iter(q.documents)), spans))
+    return Sources(documents, asked, {})
+
+
+def held_out(sources: Sources) -> set[str]:
+    """The documents of a part of the titles, the same at every run."""
+    titles = sorted({_title(record) for record in sources.documents.values()})
+    chosen = {title for title in titles if random.Random(f"held out {title}").random() < HELD_OUT}
+    return {id for id, record in sources.documents.items() if _title(record) in chosen}
+
+
+def _title(record: dict[str, str]) -> str:
+    return record["title"] or record["id"]
+
+
+def _written(
+    row: dict[str, Any], name: str, documents: dict[str, dict[str, str]],
+    home: dict[str, str], guide: dict[str, dict[str, str]],
+) -> Iterator[Asked]:  # fmt: skip
+    """A record of training/written; docs/training.md describes it."""
+    start = 0
+    if isinstance(ref := row.get("ref"), str):
+        document = home.get(ref, ref)
+        if ref.startswith("easylaw-"):
+            document, first, _ = ref.split(":")
+            start = int(first)
+            if document not in guide and document not in documents:
+                return
+            documents.setdefault(document, guide.get(document, {}))
+    else:
+        document = name
+        documents[name] = {"id": name, "title": str(row["title"]), "text": normalise(str(row["text"]))}
+    text = documents[document]["text"]
+    questions = row.get("questions", [])
+    assert isinstance(questions, list)
+    for at, one in enumerate(questions):
+        answer, evidence = normalise(one["answer"]), normalise(one.get("evidence") or one["answer"])
+        places = [place + evidence.find(answer) for place in find_all(text, evidence) if place >= start]
+        if not places or answer not in evidence:
+            continue
+        spans = ((places[0], places[0] + len(answer)),)
+        before = one.get("before", [])
+        for language in ("ko", "en", "ja", "zh"):
+            if question := one.get("q" if language == "ko" else language):
+                source, spoken = ("follow-up" if before else "written"), one.get("language", language)
+                asked = "\n".join([*before, question])
+                yield Asked(f"{name}-{at}-{language}", source, asked, document, spans, language=spoken)
+    missing = row.get("missing", [])
+    assert isinstance(missing, list)
+    for at, question in enumerate(missing):
+        yield Asked(f"{name}-missing-{at}", "missing", question, document)
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+
+
+def _boolq(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file, delimiter="\t")
