@@ -27,7 +27,7 @@ class Parts(NamedTuple):
     """A quote in three; together they are the quote."""
 
     before: str
-    words: str  # that answer; empty where no words in particular do
+    words: str  # that answer; empty where no words in particular do, or all of them
     after: str
 
 
@@ -58,7 +58,8 @@ def verify(citations: Iterable[Citation], documents: Mapping[str, Document]) -> 
 def parts(citation: Citation) -> Parts:
     """The quote before, in and after the words that answer, which grow to whole characters as a reader sees them.
 
-    A letter and its accent, or an emoji of several parts, are not torn apart. Without words that answer all stands before.
+    A letter and its accent, or an emoji of several parts, are not torn apart. Without words that answer, or where all of them do, all
+    stands before.
     """
     quote = citation.quote
     if citation.answer_start is None or citation.answer_end is None:
@@ -71,6 +72,8 @@ def parts(citation: Citation) -> Parts:
         start -= 1
     while _continues(quote, end):
         end += 1
+    if (start, end) == (0, len(quote)):
+        return Parts(quote, "", "")
     return Parts(quote[:start], quote[start:end], quote[end:])
 
 

@@ -245,9 +245,9 @@ def _declined(answer: Answer, language: Language) -> Iterator[str]:
 
 
 def _marked(citation: Citation) -> str:
-    """The quote with the words that answer in brackets, unless they are all of it."""
+    """The quote with the words that answer in brackets."""
     before, words, after = parts(citation)
-    if not words or words == citation.quote:
+    if not words:
         return citation.quote
     opening, closing = next((pair for pair in BRACKETS if not set(pair) & set(citation.quote)), BRACKETS[0])
     return f"{before}{opening}{words}{closing}{after}"

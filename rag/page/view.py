@@ -27,11 +27,10 @@ def data_key(citation: Citation) -> str:
 
 
 def quote_html(citation: Citation) -> str:
-    """The quote, with the words that answer in a mark, unless they are all of it."""
+    """The quote, with the words that answer in a mark."""
     before, words, after = parts(citation)
-    if not (words and (before or after)):
-        return escape(citation.quote)
-    return f'{escape(before)}<mark class="core">{escape(words)}</mark>{escape(after)}'
+    mark = f'<mark class="core">{escape(words)}</mark>' if words else ""
+    return escape(before) + mark + escape(after)
 
 
 def citation_button(citation: Citation, place: str, label: str, changed: bool, quoted: bool = True) -> str:

@@ -1,4 +1,4 @@
-"""An assistant for the page's tests: no model, no disk; finds sentences by shared word beginnings."""
+"""An assistant for the page's tests: no model, no disk; finds sentences by shared word beginnings, and numbers in them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rag.errors import DocumentNotFoundError, EmptyQuestionError, UnsupportedFormatError
@@ -47,9 +48,13 @@ def samples() -> list[Document]:
 
 
 class FakeAssistant:
-    """The assistant's methods over documents in memory. ``gate`` holds back ``add`` halfway while it is cleared."""
+    """The assistant's methods over documents in memory. ``gate`` holds back ``add`` halfway while it is cleared.
 
-    def __init__(self, documents: Iterable[Document] = ()) -> None:
+    ``answers`` are given to questions that are these words, instead of being looked for.
+    """
+
+    def __init__(self, documents: Iterable[Document] = (), answers: Mapping[str, Answer] | None = None) -> None:
+        self._answers = answers or {}
         self._documents = {document.id: document for document in documents}
         self._lock = threading.Lock()
         self.gate = threading.Event()
@@ -68,6 +73,8 @@ class FakeAssistant:
 
     def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
         self.histories.append(tuple(history))
+        if question in self._answers:
+            return self._answers[question]
         if question == "고장":
             raise RuntimeError("the fake breaks on purpose")
         stems = {word[:2].lower() for word in re.findall(r"\w+", question) if len(word) > 1}
@@ -84,9 +91,8 @@ class FakeAssistant:
         best = [_citation(document, start, end) for _, document, start, end in found[:3]]
         if found[0][0] < min(2, len(stems)):
             return Answer(question, False, None, reason="not_in_documents", nearest=best[0], confidence=0.1)
-        kept = [best[0]] + [c for c, f in zip(best[1:], found[1:3], strict=True) if f[0] == found[0][0]]
-        text = " ".join(f"{citation.quote} [{n}]" for n, citation in enumerate(kept, 1))
-        return Answer(question, True, text, tuple(kept), confidence=0.9)
+        kept = [best[0]] + [plain(c) for c, f in zip(best[1:], found[1:3], strict=True) if f[0] == found[0][0]]
+        return Answer(question, True, said_by(best[0]), tuple(kept), confidence=0.9)
 
     def add(
         self,
@@ -125,6 +131,31 @@ class FakeAssistant:
             if id not in self._documents:
                 raise DocumentNotFoundError(id=id)
             del self._documents[id]
+
+
+def cite(document: Document, quote: str, words: str | None = None) -> Citation:
+    """The first place where the document says ``quote``, with the first place of ``words`` in it."""
+    start = document.text.index(quote)
+    cited = Citation(document.id, document.title, start, start + len(quote), quote, sha256=document.sha256)
+    if words is None:
+        return cited
+    first = start + quote.index(words)
+    return replace(cited, answer_start=first, answer_end=first + len(words))
+
+
+def plain(citation: Citation) -> Citation:
+    """The sentence without the words that answer."""
+    return replace(citation, answer_start=None, answer_end=None)
+
+
+def said_by(citation: Citation) -> str:
+    """What an answer says that rests on this: its words, or all of the sentence."""
+    start, end = citation.answer_start, citation.answer_end
+    return (
+        citation.quote
+        if start is None or end is None
+        else citation.quote[start - citation.start : end - citation.start]
+    )
 
 
 def _sentences(text: str) -> list[tuple[int, int]]:

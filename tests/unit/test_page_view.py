@@ -25,7 +25,9 @@ DOCUMENT = Document("d1", "제목", TEXT, "s1", "uploads", "a.txt")
 START = TEXT.index(QUOTE)
 CITATION = Citation("d1", "제목", START, START + len(QUOTE), QUOTE, sha256="s1")
 CORE = replace(CITATION, answer_start=START + 3, answer_end=START + 8)
-ANSWER = Answer("얼마?", True, f"{QUOTE} [1]", (CITATION,))
+ANSWER = Answer("얼마?", True, QUOTE, (CITATION,), confidence=0.9)
+OTHERS = tuple(Citation("d1", "제목", at, at + 7, f"다른 말 {at}.") for at in (60, 70))
+EXACT = Answer("얼마?", True, "96억 원", (CORE, *OTHERS), confidence=0.9)
 
 
 def plain(html: str) -> str:
@@ -66,7 +68,7 @@ def test_every_word_is_used() -> None:
 
     folder = pathlib.Path(view.__file__).parent
     source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py") if path.name != "words.py")
-    built = ("reason_", "stage_", "promise_", "wait_", "tab_")
+    built = ("reason_", "certainty_", "stage_", "promise_", "wait_", "tab_")
     unused = [key for key in WORDS if not re.search(f"[\"']{key}[\"']", source) and not key.startswith(built)]
     assert unused == []
 
@@ -88,7 +90,8 @@ def test_mark_stands_at_code_points_after_an_emoji() -> None:
 def test_answering_words_are_stronger_inside_the_mark_and_the_quote() -> None:
     html = desk.reader(DOCUMENT, CORE)
     assert f'{desk.MARK}배는 <strong class="core">96억 원</strong>이 들었다.</mark>' in html
-    assert view.quote_html(CORE) == "배는 <b>96억 원</b>이 들었다."
+    assert f'{desk.MARK}배는 <strong class="core">96억 원</strong>이 들었다.</mark>' in desk.reader_changed(CORE)
+    assert view.quote_html(CORE) == '배는 <mark class="core">96억 원</mark>이 들었다.'
 
 
 @pytest.mark.parametrize("core", [(0, 3), (START - 5, START), (10_000, 10_001), (START + 5, START + 5)])
@@ -102,12 +105,14 @@ def test_answering_words_outside_the_quote_change_nothing(core: tuple[int, int])
 def test_nothing_from_outside_becomes_markup(word: str) -> None:
     text = f"{word}{word} 사이 {word}"
     document = Document(word, word, text, "s", "c", word, date=word)
-    citation = Citation(word, word, len(word), len(word) * 2, word, sha256="s")
+    citation = Citation(word, word, len(word), len(word) * 2, word, len(word) + 1, len(word) + 3, sha256="s")
     info = DocumentInfo(word, word, word, word, 1)
-    answer = Answer(word, True, f"{word} [1]", (citation,))
+    answer = Answer(word, True, word, (citation, citation), confidence=0.6)
+    exact = Answer(word, True, word[1:3], (citation, citation), confidence=0.6)
     declined = Answer(word, False, None, reason="not_in_documents", nearest=citation)
     exchanges = [
         Exchange(word, answer),
+        Exchange(word, exact),
         Exchange(word, declined),
         Exchange(word, problem=Said(word, word)),
         Exchange(word),
@@ -118,6 +123,7 @@ def test_nothing_from_outside_becomes_markup(word: str) -> None:
         view.welcome(settings, False, None, 1, 1),
         view.welcome(settings, False, Said(word, word), 0, 0),
         desk.reader(document, citation),
+        desk.reader(document, citation, nearest=True),
         desk.reader_changed(citation),
         desk.documents([info]),
         desk.intake_progress(Progress("embed", 1, 2, word)),
@@ -135,19 +141,67 @@ def test_nothing_from_outside_becomes_markup(word: str) -> None:
     assert plain(desk.marked(text, (0, len(text)), (len(word), len(word) * 2))) == text
 
 
-def test_references_become_buttons_only_where_a_citation_is() -> None:
-    html = view.answer_text(replace(ANSWER, text="가 [1] 나 [2] 다 [0] 라[1]"), 4)
-    assert html.count("<button") == 2
-    assert 'data-cite="4:0"' in html and 'data-key="d1:' in html
-    assert shown(html, "ko") == "가 1 1번 근거 나 [2] 다 [0] 라1 1번 근거"
+def test_exact_words_stand_first_and_then_their_sentence_with_them_marked() -> None:
+    html = view.exchange_html(Exchange("얼마?", EXACT), 4)
+    answer, certainty, evidence, related = (
+        html.index(each)
+        for each in ('<p class="answer is-short" lang="ko">96억 원</p>', "거의 확실함", ">근거<", ">함께 찾은 문장")
+    )
+    assert answer < certainty < evidence < html.index('배는 <mark class="core">96억 원</mark>이 들었다.') < related
+    assert html.count("<mark") == 1
+    assert re.findall(r'data-cite="([^"]+)"', html) == ["4:0", "4:1", "4:2"]
+    assert "다른 말 60." not in html[:related] and "다른 말 70." in html[related:]
 
 
-def test_text_without_references_gets_those_it_says_word_for_word() -> None:
-    other = replace(CITATION, quote="다른 문장.")
-    html = view.answer_text(Answer("?", True, QUOTE, (other, CITATION)), 0)
-    assert html.startswith(QUOTE)
-    assert re.findall(r'data-cite="([^"]+)"', html) == ["0:1"]
-    assert "<button" not in view.answer_text(Answer("?", True, "요약", (other, CITATION)), 0)
+def test_another_sentence_with_the_same_words_is_no_evidence() -> None:
+    same = Citation("d1", "제목", 60, 73, "다른 96억 원도 있다.")
+    html = view.exchange_html(Exchange("얼마?", replace(EXACT, citations=(CORE, same))), 0)
+    assert html.index(">함께 찾은 문장") < html.index("다른 96억 원도 있다.")
+
+
+def test_a_whole_sentence_stands_once_with_its_source_below() -> None:
+    html = view.exchange_html(Exchange("왜?", replace(ANSWER, citations=(CITATION, *OTHERS))), 0)
+    assert plain(html).count(QUOTE) == 1 and "<mark" not in html
+    assert f'<p class="answer is-short" lang="ko">{QUOTE}</p>' in html
+    assert "이 문장이 적힌 곳" in html and ">근거<" not in html
+    assert re.findall(r'data-cite="([^"]+)"', html) == ["0:0", "0:1", "0:2"]
+    nearly = replace(CITATION, answer_start=START, answer_end=START + len(QUOTE) - 1)
+    html = view.exchange_html(Exchange("왜?", Answer("왜?", True, QUOTE[:-1], (nearly,))), 0)
+    assert plain(html).count(QUOTE[:-1]) == 1
+    assert f'<p class="answer is-short" lang="ko"><mark class="core">{QUOTE[:-1]}</mark>.</p>' in html
+
+
+@pytest.mark.parametrize(("length", "size"), [(32, "short"), (33, "middle"), (90, "middle"), (91, "long")])
+def test_a_long_answer_is_set_smaller(length: int, size: str) -> None:
+    text = "가" * length
+    citation = Citation("d1", "제목", 0, length * 2, text * 2, 0, length)
+    assert f'"answer is-{size}"' in view.answer_html(Answer("?", True, text, (citation,)))
+
+
+def test_an_answer_is_in_the_language_of_its_sentence() -> None:
+    citation = Citation("d1", "Title", 0, 20, "모두 1,000 들었다고 한다.", 3, 8)
+    assert 'lang="ko">1,000</p>' in view.answer_html(Answer("?", True, "1,000", (citation,)))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "level", "ko", "en"),
+    [
+        (0.8, "high", "거의 확실함", "Almost certain"),
+        (0.5, "medium", "아마 맞음 · 근거를 확인하세요", "Probably right · check the evidence"),
+        (0.2, "low", "확실하지 않음 · 근거를 꼭 확인하세요", "Not certain · be sure to check the evidence"),
+    ],
+)
+def test_certainty_is_said_in_words(confidence: float, level: str, ko: str, en: str) -> None:
+    html = view.certainty_html(replace(EXACT, confidence=confidence))
+    assert f'class="certainty is-{level}"' in html
+    assert (shown(html, "ko"), shown(html, "en")) == (f"확실한 정도: {ko}", f"How certain: {en}")
+    assert not re.search(r"\d", plain(html))
+
+
+def test_an_answer_from_before_certainty_was_known_opens_without_it() -> None:
+    old = Answer("얼마?", True, QUOTE, (CITATION,))
+    html = view.conversation([Exchange("얼마?", old), Exchange("?", Answer("?", True, "말뿐"))])
+    assert QUOTE in html and "말뿐" in html and "certainty" not in html
 
 
 @pytest.mark.parametrize(
@@ -159,10 +213,17 @@ def test_declined_in_both_languages(language: str, verdict: str, reason: str, ta
     declined = Answer("?", False, None, reason="no_documents")
     text = shown(view.exchange_html(Exchange("?", declined), 0), language)
     assert verdict in text and reason in text and tag not in text
-    near = replace(declined, reason="not_in_documents", nearest=CITATION)
+    near = replace(declined, reason="not_in_documents", nearest=CORE, confidence=0.4)
     html = view.exchange_html(Exchange("?", near), 0)
     assert tag in shown(html, language) and QUOTE in shown(html, language)
-    assert 'data-state="declined"' in html and 'class="answer"' not in html
+    assert 'data-state="declined"' in html and 'class="answer' not in html and "certainty" not in html
+    assert "<mark" not in html  # not even the words it would have said
+
+
+def test_the_nearest_sentence_is_told_from_evidence_in_the_source_too() -> None:
+    (nearest,) = Exchange("?", Answer("?", False, None, reason="not_in_documents", nearest=CORE)).citations()
+    for html in (desk.reader(DOCUMENT, nearest, nearest=True), desk.reader_changed(nearest, nearest=True)):
+        assert f"{desk.NEAREST_MARK}{QUOTE}</mark>" in html and desk.MARK not in html
 
 
 def test_changed_citation_keeps_its_quote_and_says_so() -> None:
@@ -256,7 +317,7 @@ def test_names_of_one_drop_are_made_distinct(given: list[str], names: list[str])
 def test_history_has_only_answered_exchanges() -> None:
     declined = Answer("?", False, None, reason="not_in_documents")
     turns = history_of([Exchange("얼마?", ANSWER), Exchange("뭐?", declined), Exchange("다음")])
-    assert [(turn.role, turn.content) for turn in turns] == [("user", "얼마?"), ("assistant", f"{QUOTE} [1]")]
+    assert [(turn.role, turn.content) for turn in turns] == [("user", "얼마?"), ("assistant", QUOTE)]
 
 
 @pytest.mark.parametrize(
@@ -272,20 +333,8 @@ def test_gradio_is_not_imported_for_any_of_this() -> None:
     assert "gradio" not in sys.modules or "rag.page.blocks" in sys.modules
 
 
-def test_only_what_the_answer_rests_on_is_called_evidence() -> None:
-    quotes = ["첫 문장이다.", "둘째 문장이다.", "셋째 문장이다."]
-    citations = tuple(Citation("d", "제목", n * 10, n * 10 + len(q), q) for n, q in enumerate(quotes))
-    exchange = Exchange("무엇?", Answer("무엇?", True, quotes[0], citations))
-    html = view.exchange_html(exchange, 0)
-    evidence, _, related = html.partition("Also found (may not support the answer)")
-    assert quotes[0] in evidence and quotes[1] not in evidence
-    assert quotes[1] in related and quotes[2] in related
-
-
-def test_brackets_in_a_quoted_sentence_are_the_documents_own() -> None:
-    quote = "각주는 [2]에 있다."
-    other = Citation("d", "제목", 50, 53, "다른 말")
-    answer = Answer("어디?", True, quote, (Citation("d", "제목", 0, len(quote), quote), other))
-    html = view.answer_text(answer, 0)
-    assert "각주는 [2]에 있다." in html
-    assert view.supporting(answer) == [1]
+def test_brackets_in_an_answer_are_the_documents_own() -> None:
+    quote = "각주는 [2]에 있다고 한다. 그 밖에는 없다."
+    citation = Citation("d", "제목", 0, len(quote), quote, 4, 7)
+    answer = Answer("어디?", True, "[2]", (citation, Citation("d", "제목", 50, 54, "다른 말")))
+    assert ">[2]</p>" in view.answer_html(answer)
