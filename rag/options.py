@@ -45,8 +45,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "nearest": ("답이 아님 · 그나마 가장 가까운 문장:", "Not an answer · the nearest sentence there is:"),
     "certainty": ("확실한 정도: {certainty}", "How certain: {certainty}"),
     "certainty_high": ("거의 확실함", "almost certain"),
-    "certainty_medium": ("아마 맞음. 근거를 확인하세요.", "probably right; check the evidence"),
-    "certainty_low": ("확실하지 않음. 근거를 꼭 확인하세요.", "not certain; be sure to check the evidence"),
+    "certainty_medium": ("아마 맞음. 원문을 확인하세요.", "probably right; check the source"),
+    "certainty_low": ("확실하지 않음. 원문을 꼭 확인하세요.", "not certain; be sure to check the source"),
     "empty": (
         "문서가 없습니다. `rag add 경로`로 넣어 주세요.",
         "There are no documents. Add some with `rag add PATH`.",

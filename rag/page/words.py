@@ -50,8 +50,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "answer_ends": ("답 끝", "answer ends"),
     "certainty": ("확실한 정도", "How certain"),
     "certainty_high": ("거의 확실함", "Almost certain"),
-    "certainty_medium": ("아마 맞음 · 근거를 확인하세요", "Probably right · check the evidence"),
-    "certainty_low": ("확실하지 않음 · 근거를 꼭 확인하세요", "Not certain · be sure to check the evidence"),
+    "certainty_medium": ("아마 맞음 · 원문을 확인하세요", "Probably right · check the source"),
+    "certainty_low": ("확실하지 않음 · 원문을 꼭 확인하세요", "Not certain · be sure to check the source"),
     "declined": ("문서에 답이 없습니다", "The documents do not say"),
     "reason_no_documents": (
         "찾아볼 문서가 하나도 없습니다. 문서를 넣고 다시 물어 주세요.",

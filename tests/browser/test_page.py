@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_assistant import ARTICLE, FakeAssistant, make_document, samples
+from fake_assistant import ARTICLE, FakeAssistant, cite, make_document, samples
 
 from rag.errors import LibraryBusyError
 from rag.page import Opening
+from rag.types import Answer
 
 pytestmark = pytest.mark.browser
 
@@ -58,16 +59,17 @@ def test_answer_shows_its_evidence_marked_and_scrolled_into_view(site: str, visi
     page = visit(site, 1440, 420)  # so low that the mark has to be scrolled to
     turn = ask(page, MONEY)
     assert turn.get_attribute("data-state") == "answered"
-    assert turn.locator(".answer").inner_text().startswith(MONEY_QUOTE)
+    assert turn.locator(".answer").inner_text() == "96억 원"
+    assert turn.locator(".certainty").inner_text().endswith("거의 확실함")
     assert turn.locator(".cite-quote").inner_text() == MONEY_QUOTE
-    assert turn.locator(".cite-quote b").inner_text() == "96억 원"
+    assert turn.locator(".cite-quote mark").inner_text() == "96억 원"
     wait_for_mark(page, MONEY_QUOTE)
     assert page.locator("#cited .core").inner_text() == "96억 원"
     assert page.locator(".reader .text").text_content() == ARTICLE  # nothing lost or added around the mark
     before = page.evaluate("document.querySelector('#cited').previousSibling.textContent")
     assert "🙂" in before and len(before) == ARTICLE.index(MONEY_QUOTE)
     assert page.evaluate("document.querySelector('.reader').scrollTop") > 0
-    assert MONEY_QUOTE in page.locator("#live").inner_text()
+    assert page.locator("#live").inner_text() == "96억 원 확실한 정도: 거의 확실함"
 
 
 def test_citations_open_by_click_and_by_keyboard(site: str, visit: Callable[..., Any]) -> None:
@@ -81,8 +83,7 @@ def test_citations_open_by_click_and_by_keyboard(site: str, visit: Callable[...,
     assert page.evaluate("document.activeElement.id") == "cited"
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.dataset.cite") == "0:0"
-    page.keyboard.press("Tab")  # from the first citation to the reference in the second answer
-    page.keyboard.press("Tab")  # and to its citation
+    page.keyboard.press("Tab")  # from the first citation to that of the second answer
     assert page.evaluate("document.activeElement.className") == "cite"
     page.keyboard.press("Enter")
     wait_for_mark(page, guide)
@@ -95,12 +96,113 @@ def test_declined_says_so_and_marks_the_nearest_sentence_as_no_answer(site: str,
     turn = ask(page, "화성 탐사 로켓을 쏘는 사서는?")
     assert turn.get_attribute("data-state") == "declined"
     assert turn.locator(".verdict").inner_text() == "문서에 답이 없습니다"
-    assert "답이 되는 문장이 없습니다" in turn.locator(".why").inner_text()
+    assert "답이 되는 말을 찾지 못했습니다" in turn.locator(".why").inner_text()
+    assert "답이 되는 말을 찾지 못했습니다" in page.locator("#live").inner_text()
     assert turn.locator(".tag").inner_text() == "답이 아님"
-    assert turn.locator(".cite-quote b").count() == 0  # nothing in it answers
-    assert turn.locator(".answer").count() == 0
+    assert turn.locator("mark, .answer, .certainty").count() == 0  # nothing in it answers, not even "12명"
     turn.locator(".cite").click()
     wait_for_mark(page, "재단은 사서 12명을 새로 뽑아 배에서 일하게 할 계획이다.")
+    assert page.locator("#cited .core").count() == 0
+    background, label = page.evaluate(
+        """[getComputedStyle(document.querySelector("#cited")).backgroundColor,
+            getComputedStyle(document.querySelector("#cited"), "::before").content]"""
+    )
+    assert (background, label) == ("rgba(0, 0, 0, 0)", '"답이 아님"')  # unlike evidence
+
+
+def test_a_whole_sentence_is_shown_once_and_opens_its_place(site: str, visit: Callable[..., Any]) -> None:
+    page = visit(site)
+    turn = ask(page, "운영은 한빛도서관재단이 맡는다?")
+    sentence = "운영은 한빛도서관재단이 맡는다."
+    assert turn.locator(".answer").inner_text() == sentence
+    assert turn.inner_text().count(sentence) == 1
+    assert turn.locator("mark").count() == 0
+    wait_for_mark(page, sentence)
+    assert page.locator("#cited .core").count() == 0
+    source = turn.locator(".cite").first
+    assert source.inner_text().endswith("한빛시, 바다 위 도서관을 연다")
+    source.click()
+    assert page.evaluate("document.activeElement.id") == "cited"
+
+
+def spoken(page: Any, selector: str) -> str:
+    """The name that a screen reader is given for a button."""
+    devtools = page.context.new_cdp_session(page)
+    document = devtools.send("DOM.getDocument")["root"]["nodeId"]
+    node = devtools.send("DOM.querySelector", {"nodeId": document, "selector": selector})["nodeId"]
+    found = devtools.send("Accessibility.getPartialAXTree", {"nodeId": node, "fetchRelatives": False})["nodes"]
+    return " ".join(str(found[0]["name"]["value"]).split())
+
+
+def test_screen_readers_hear_where_the_words_begin_and_end(site: str, visit: Callable[..., Any]) -> None:
+    page = visit(site)
+    turn = ask(page, MONEY)
+    wait_for_mark(page, MONEY_QUOTE)
+    heard = "시는 건립에 모두 [답 시작] 96억 원 [답 끝]을 썼다."
+    assert heard in spoken(page, ".cites .cite")
+    page.click('[data-do="language"]')
+    assert "[answer begins] 96억 원 [answer ends]" in spoken(page, ".cites .cite")
+    assert turn.locator(".cite-quote").inner_text() == MONEY_QUOTE  # they are no part of the quote
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.reader .text'))")
+    assert "answer" not in page.evaluate("getSelection().toString()")
+
+
+HOSTILE_MARKS = [  # quote, words, what of it is marked
+    ("</mark></button><img src=x onerror=alert(1)> 값은 <b>96억 원</b>이라고 한다", "<b>96억", "<b>96억"),
+    ("값은 '\"&lt;96억&gt;\"' 원이라고 적혀 있다", "&lt;96억&gt;", "&lt;96억&gt;"),
+    ("값은 ${alert(2)} {{constructor}} $$x$$ 원이라고 한다", "{{constructor}}", "{{constructor}}"),
+    ("96억 원이 처음이자 문장의 맨 앞에 있다", "96억 원", "96억 원"),
+    ("문장의 맨 뒤에 있는 것은 모두 합하여 96억 원", "96억 원", "96억 원"),
+    ("값은 x\u0301q\u0301이고 나머지는 모르는 일이다", "\u0301q", "x\u0301q\u0301"),
+    ("가족은 👩\u200d👧 둘이고 나머지는 모르는 일이다", "👧", "👩\u200d👧"),
+    ("여러 줄에 걸친 글은\n96억\n원이라고 적혀 있다고 한다", "96억\n원", "96억\n원"),
+]
+
+
+def test_marks_hold_whatever_stands_around_them(serve: Callable[[Any], str], visit: Callable[..., Any]) -> None:
+    document = make_document("표시", "\n\n".join(quote for quote, _, _ in HOSTILE_MARKS), "marks.txt")
+    answers = {
+        f"질문 {n}": Answer(f"질문 {n}", True, words, (cite(document, quote, words),), confidence=0.6)
+        for n, (quote, words, _) in enumerate(HOSTILE_MARKS)
+    }
+    page = visit(serve(FakeAssistant([document], answers)))
+    for n, (quote, words, marked) in enumerate(HOSTILE_MARKS):
+        turn = ask(page, f"질문 {n}")
+        wait_for_mark(page, quote)
+        assert turn.locator(".answer").text_content() == words
+        assert turn.locator(".cite-quote").text_content() == quote
+        assert turn.locator(".cite-quote mark").text_content() == marked
+        assert page.locator("#cited .core").text_content() == marked
+        assert page.locator(".reader .text").text_content() == document.text
+    assert page.locator("#geungeo :is(.reply, .text) :is(img, script, b, [onerror])").count() == 0
+
+
+def test_words_at_the_end_of_a_very_long_sentence_are_in_sight(
+    serve: Callable[[Any], str], visit: Callable[..., Any]
+) -> None:
+    quote = "이 법에서 정하는 바에 따라 " * 60 + "한도는 96억 원이다."
+    document = make_document("법", quote, "law.txt")
+    answer = Answer("한도?", True, "96억 원", (cite(document, quote, "96억 원"), cite(document, quote)), confidence=0.9)
+    page = visit(serve(FakeAssistant([document], {"한도?": answer})), 390, 844)
+    turn = ask(page, "한도?")
+    inside = """each => { const box = each.closest(".cite-quote").getBoundingClientRect();
+        const mark = each.getBoundingClientRect(); return mark.height > 0 && mark.bottom <= box.bottom + 4; }"""
+    assert turn.locator("mark").evaluate(inside)
+    assert turn.locator(".is-related .cite-quote").bounding_box()["height"] < 120
+
+
+@pytest.mark.parametrize(
+    ("confidence", "word"),
+    [(0.6, "아마 맞음 · 원문을 확인하세요"), (0.2, "확실하지 않음 · 원문을 꼭 확인하세요"), (0.0, None)],
+)
+def test_certainty_is_said_where_it_is_known(
+    serve: Callable[[Any], str], visit: Callable[..., Any], confidence: float, word: str | None
+) -> None:
+    document = samples()[0]
+    answer = Answer("돈?", True, "96억 원", (cite(document, MONEY_QUOTE, "96억 원"),), confidence=confidence)
+    page = visit(serve(FakeAssistant([document], {"돈?": answer})))
+    turn = ask(page, "돈?")
+    assert turn.locator(".certainty > span > .w:visible").all_inner_texts() == ([word] if word else [])
 
 
 def test_problems_are_told_in_both_languages(site: str, visit: Callable[..., Any]) -> None:
@@ -172,7 +274,10 @@ def test_no_overflow_and_no_serious_axe_finding(
     assert_accessible(page)
     ask(page, MONEY)
     wait_for_mark(page, MONEY_QUOTE)
+    ask(page, "운영은 한빛도서관재단이 맡는다?")  # a whole sentence
     ask(page, "화성 탐사 로켓은 언제 쏘나요")
+    page.locator(".nearest .cite").click()
+    page.wait_for_selector("#cited.is-nearest")
     assert_accessible(page)
     page.click("#tab-documents" if width > 1000 else '.tool[data-do="documents"]')
     page.locator(".doc-remove").first.click()
@@ -265,7 +370,7 @@ def test_replaced_document_is_told_and_dropped_files_are_taken(
     assert turn.locator(".cite-quote").inner_text() == "회비는 한 달에 3만 원이다."
     assert [turn.content for turn in assistant.histories[1]] == [
         "회비는 한 달에 얼마",
-        "회비는 한 달에 2만 원이다. [1]",
+        "2만 원",
     ]
 
 

@@ -641,7 +641,7 @@ def test_exact_words_are_told_first_and_then_their_sentence_with_them_in_bracket
 def test_a_whole_sentence_is_told_once(told: Told) -> None:
     whole = Citation("d1", "협력", 50, 77, QUOTE)
     assert told(Answer("왜?", True, QUOTE, (whole,), confidence=0.6), "--lang", "en") == (
-        f"{QUOTE}\nHow certain: probably right; check the evidence\n\n[1] 협력 (d1 50:77)\n"
+        f"{QUOTE}\nHow certain: probably right; check the source\n\n[1] 협력 (d1 50:77)\n"
     )
     assert (
         told(Answer("왜?", True, QUOTE[:-1], (cited(QUOTE, QUOTE[:-1]),)))
@@ -653,8 +653,8 @@ def test_a_whole_sentence_is_told_once(told: Told) -> None:
     ("confidence", "ko", "en"),
     [
         (0.8, "거의 확실함", "almost certain"),
-        (0.5, "아마 맞음. 근거를 확인하세요.", "probably right; check the evidence"),
-        (0.2, "확실하지 않음. 근거를 꼭 확인하세요.", "not certain; be sure to check the evidence"),
+        (0.5, "아마 맞음. 원문을 확인하세요.", "probably right; check the source"),
+        (0.2, "확실하지 않음. 원문을 꼭 확인하세요.", "not certain; be sure to check the source"),
     ],
 )
 def test_certainty_is_told_in_words(told: Told, confidence: float, ko: str, en: str) -> None:

@@ -187,8 +187,8 @@ def test_an_answer_is_in_the_language_of_its_sentence() -> None:
     ("confidence", "level", "ko", "en"),
     [
         (0.8, "high", "거의 확실함", "Almost certain"),
-        (0.5, "medium", "아마 맞음 · 근거를 확인하세요", "Probably right · check the evidence"),
-        (0.2, "low", "확실하지 않음 · 근거를 꼭 확인하세요", "Not certain · be sure to check the evidence"),
+        (0.5, "medium", "아마 맞음 · 원문을 확인하세요", "Probably right · check the source"),
+        (0.2, "low", "확실하지 않음 · 원문을 꼭 확인하세요", "Not certain · be sure to check the source"),
     ],
 )
 def test_certainty_is_said_in_words(confidence: float, level: str, ko: str, en: str) -> None:
