@@ -91,7 +91,6 @@ def visit(url: str, question: str, shots: Path) -> dict[str, Any]:
         result = {
             "state": turn.get_attribute("data-state"),
             "answer": turn.locator(".answer").inner_text(),
-            "quotes": turn.locator(".cite-quote").all_inner_texts(),
             "marked": page.locator("#cited").text_content(),
         }
         page.set_viewport_size({"width": 360, "height": 740})
