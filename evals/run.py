@@ -66,11 +66,13 @@ class Models:
 
     def __init__(self, settings: Settings | None = None, cache: Path | None = None) -> None:
         from rag.embedding import open_embedder  # half a second, which a mistake in a file need not wait for
+        from rag.reader import open_reader
 
         self.settings = settings or Settings.from_environment()
         self.morphology = Morphology()
         self.morphology.load()
         embedder = open_embedder(self.settings)
+        self.reader = open_reader(self.settings, getattr(embedder, "tokenizer", None))
         # One model run by another engine, as on a GPU, gives slightly other vectors.
         variant = repr((type(embedder).__name__, self.settings.query_prompt, self.settings.passage_prompt))
         self.embedder = CachedEmbedder(embedder, cache, variant=variant)
@@ -94,7 +96,9 @@ def evaluate(dataset: Dataset, models: Models, options: Options) -> Result:
         answering = set(options.arms) > set(retrieval) or options.index is not None
         settings = replace(models.settings, sentence_vectors=answering)
         assistant = stack.enter_context(
-            Assistant.open(index, settings=settings, embedder=models.embedder, morphology=models.morphology)
+            Assistant.open(
+                index, settings=settings, embedder=models.embedder, morphology=models.morphology, reader=models.reader
+            )
         )
         check(assistant, dataset.questions)
         with _Bar("색인 / indexing") as bar:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -291,23 +290,11 @@ class Assistant:
                 raise ModelMismatchError(path=self._store.folder, stored=stored[0], current=current[0])
 
     def _load(self) -> None:
-        # Kiwi loads in C++ beside the imports below, which are most of the time it takes to start.
-        with ThreadPoolExecutor(1) as pool:
-            morphology = pool.submit(_loaded_morphology, self._morphology)
-            if self._embedder is None:
-                from rag.embedding import open_embedder
-                from rag.reader import open_reader
+        from rag.loading import load_models
+        from rag.retrieval import HybridRetriever
 
-                self._embedder = open_embedder(self.settings)
-                self._reader = self._reader or open_reader(self.settings, getattr(self._embedder, "tokenizer", None))
-            from rag.answering import ExtractiveAnswerer
-            from rag.exact import ReadingAnswerer
-            from rag.retrieval import HybridRetriever
-
-            self._morphology = morphology.result()
-        self._answerer = (
-            ReadingAnswerer(self._reader, self._morphology) if self._reader else ExtractiveAnswerer(self._embedder.name)
-        )
+        models = load_models(self.settings, self._embedder, self._morphology, self._reader)
+        self._morphology, self._embedder, self._answerer = models
         self._retriever = HybridRetriever(self._store, self._embedder, self._morphology)
 
     def _model(self) -> tuple[str, int]:
@@ -359,14 +346,6 @@ def seeds_of(index: Path) -> Path | None:
     """
     seeds = index.parent / "seeds"
     return seeds if index == DEFAULT_INDEX and (seeds / SEEDS_MARKER).is_file() else None
-
-
-def _loaded_morphology(given: Morphology | None) -> Morphology:
-    from rag.morphology import Morphology
-
-    morphology = given or Morphology()
-    morphology.load()
-    return morphology
 
 
 def _whole(text: str) -> str:

@@ -26,7 +26,7 @@ from rag.interfaces import Reader, Reading, Span
 from rag.morphology import Morphology
 from rag.types import Answer, Citation, Document, Found, IndexedPassage
 
-READER_WEIGHT, SCORE_WEIGHT, NONE_SCORE = 1.0, 8.0, 0.0
+READER_WEIGHT, SCORE_WEIGHT, NONE_SCORE = 0.898, 19.185, -0.399
 SENTENCE_WEIGHT = 0.08  # of the logarithm of the probability that the answer begins in a sentence
 LEAST = 1e-3  # a smaller probability is taken for this one
 _OPENING, _CLOSING = "\"'“‘「『《〈([", "\"'”’」』》〉)]"
@@ -40,6 +40,7 @@ class Signs(NamedTuple):
     words: float  # logarithm: of the probability of its words, or of its sentence, within the passage
     coverage: float  # the largest share of the question's words that one of the passages holds
     foreign: float  # 1 for a question without Hangul
+    size: float  # logarithm of the passages searched: among many, more seem to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class ConfidenceModel:
     """P(the first citation answers) = 1 / (1 + exp(-(bias + weights * signs))). Below the threshold we decline."""
 
     bias: float
-    weights: tuple[float, float, float, float, float]
+    weights: tuple[float, ...]  # one a sign, in their order
     threshold: float
 
     def confidence(self, signs: Signs) -> float:
@@ -56,7 +57,7 @@ class ConfidenceModel:
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
-CONFIDENCE = ConfidenceModel(0.0, (1.0, 0.0, 0.5, 0.0, 0.0), 0.5)
+CONFIDENCE = ConfidenceModel(-0.431, (0.798, -0.067, 0.639, 0.936, 0.215, 0.0), 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +205,15 @@ def signs_of(judged: Judged, best: _Best | None, ranked: Sequence[Candidate], qu
             judged, at, ranked[0].sentence.start, ranked[0].sentence.end
         )
     share = float(judged.shares[at])
-    coverage = evidence(judged.found).coverage
+    spoken = evidence(judged.found)
     korean = any("가" <= character <= "힣" for character in question)
     return Signs(
         math.log(max(share, 1e-6) / max(1 - share, 1e-6)),
         judged.readings[at].relevance,
         math.log(max(words, LEAST)),
-        coverage if korean else 0.0,
+        spoken.coverage if korean else 0.0,
         0.0 if korean else 1.0,
+        spoken.size,
     )
 
 
@@ -222,16 +224,13 @@ def _begins(judged: Judged, at: int, start: int, end: int) -> float:
 
 
 def _without_marks(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span without white space and marks at its ends that have no partner in it, or that enclose all of it."""
+    """The span without white space at its ends, and without marks there that have no partner in it."""
     while end - start > 1:
         first, last = text[start], text[end - 1]
-        inner = text[start + 1 : end - 1]
         if first.isspace() or first in ",.;:·":
             start += 1
         elif last.isspace() or last in ",;:·":
             end -= 1
-        elif first in _OPENING and last == _CLOSING[_OPENING.index(first)] and first not in inner and first not in "([":
-            start, end = start + 1, end - 1
         elif first in _OPENING and _CLOSING[_OPENING.index(first)] not in text[start + 1 : end]:
             start += 1
         elif last in _CLOSING and _OPENING[_CLOSING.index(last)] not in text[start : end - 1]:

@@ -34,6 +34,7 @@ QUESTION_TOKENS, TITLE_TOKENS = 64, 24  # what is longer loses its beginning or 
 OVERLAP = 48  # tokens that two windows of a long passage share
 LONGEST = 30  # tokens of an answer
 SPANS = 5  # kept of a passage
+LEAST = 1e-3  # the probability of one that is kept beside a better one
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ class TrainedReader:
         return best
 
     def _windows(self, at: int, question: str, title: str, text: str) -> list[_Window]:
-        """The passage behind the question, in as many windows as it takes. A passage without a token has none."""
+        """The passage behind the question, in as many windows as it takes. A passage without a word has none."""
+        if not text.strip():
+            return []
         encoding = self._tokenizer.encode(_clean(text), add_special_tokens=False)
         head = self._head(question, title)
         room = self._encoder.max_tokens - len(head) - 1
@@ -169,7 +172,7 @@ class _Heads:
         scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(joint_size(self._weights)))
         rows = np.arange(len(offsets))
         gap = rows[None, :] - rows[:, None]
-        scores = np.where((gap >= 0) & (gap < LONGEST), scores, -np.inf)
+        scores = np.where((gap >= 0) & (gap < LONGEST) & (offsets[None, :, 1] > offsets[:, :1]), scores, -np.inf)
         spans = np.exp(scores - scores.max())
         spans /= spans.sum()
         pooled = np.concatenate([states[0], _softmax(ends[:, 0]) @ inside, _softmax(ends[:, 1]) @ inside])
@@ -193,14 +196,14 @@ def _best(spans: Float32Array, offsets: npt.NDArray[np.int64]) -> tuple[Span, ..
     """The most probable spans that do not overlap, best first."""
     left = spans.copy()
     found: list[Span] = []
-    while len(found) < SPANS:
+    while len(found) < SPANS and left.any():
         first, last = divmod(int(left.argmax()), left.shape[1])
-        if left[first, last] < 1e-3 and found:
+        start, end, probability = int(offsets[first, 0]), int(offsets[last, 1]), float(left[first, last])
+        if found and probability < LEAST:
             break
-        found.append(Span(int(offsets[first, 0]), int(offsets[last, 1]), float(left[first, last])))
         left[: last + 1, first:] = 0  # all that begin before its end and end after its start
-        if not left.any():
-            break
+        if all(end <= other.start or start >= other.end for other in found):  # tokens may share a character
+            found.append(Span(start, end, probability))
     return tuple(found)
 
 

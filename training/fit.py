@@ -6,6 +6,7 @@ On the questions that ``training.sources`` holds out, over a library of their do
 
 - whole: of all documents, and own: of its own document alone. Answerable;
 - removed: of all documents but its own, unless one of the first ten passages holds the words of its answer;
+- far: of another document alone;
 - missing: questions that their document does not answer, of all documents and of that one.
 
 The weights of ``judge`` minimise the listwise loss the reader was trained with. Confidence is a logistic regression of whether the
@@ -20,9 +21,11 @@ import os
 import random
 import sys
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +45,7 @@ from training.prepare import library
 from training.sources import Asked, held_out, read_sources
 
 Floats = npt.NDArray[np.float64]
-WEIGHTS = {"whole": 1.0, "own": 0.5, "removed": 0.5, "missing": 0.5, "missing own": 0.25}
+WEIGHTS = {"whole": 1.0, "own": 1.0, "removed": 0.5, "missing": 0.5, "missing own": 0.3, "far": 0.3}
 ANSWERABLE = ("whole", "own")
 
 
@@ -60,9 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, and print what to write into ``rag/exact.py``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--others", type=int, default=600)
-    parser.add_argument("--limit", type=int, default=1500, help="questions at most")
+    parser.add_argument("--limit", type=int, default=250, help="questions of a source at most")
     parser.add_argument("--reader", type=Path, default=FILE)
-    parser.add_argument("--keep", type=Path, help="a file for the cases, to fit again without reading again")
     options = parser.parse_args(arguments)
     data = os.environ.get("GEUNGEO_DATA")
     if not data:
@@ -71,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rng = random.Random(5)
     apart = held_out(sources)
     asked = [item for item in sources.asked if item.document in apart and item.source != "boolq"]
-    asked = rng.sample(asked, min(options.limit, len(asked)))
+    by_source: dict[str, list[Asked]] = defaultdict(list)
+    for item in asked:
+        by_source[item.source if item.language == "ko" else "foreign"].append(item)
+    asked = [item for some in by_source.values() for item in rng.sample(some, min(options.limit, len(some)))]
     others = rng.sample(sorted(set(sources.documents) - apart), options.others)
     records = {id: sources.documents[id] for id in [*sorted({item.document for item in asked}), *others]}
     morphology = Morphology()
@@ -90,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         ("own", retriever.find(question, PASSAGES_READ, context=context, within=own))]  # fmt: skip
                 rest = retriever.find(question, 10, context=context, without=own)
                 words = [records[item.document]["text"][a:b] for a, b in item.spans]
+                other = random.Random(item.id).choice([id for id in records if id != item.document])
+                ways.append(("far", retriever.find(question, PASSAGES_READ, context=context, within=[other])))
                 if not any(word in hit.passage.text for hit in rest.hits for word in words):
                     ways.append(("removed", retriever.find(question, PASSAGES_READ, context=context, without=own)))
             else:
@@ -111,6 +118,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     answerer = ReadingAnswerer(reader, morphology)
     fit(cases, answerer, documents)
     return 0
+
+
+def weight_of(case: Case, cases: Sequence[Case]) -> float:
+    """Of a case: each source counts as much as the others, within its kind."""
+    alike = _counts(tuple((other.kind, other.asked.source) for other in cases))
+    sources = sum(kind == case.kind for kind, _ in alike)
+    total = sum(count for (kind, _), count in alike.items() if kind == case.kind)
+    return WEIGHTS[case.kind] * total / sources / alike[case.kind, case.asked.source]
+
+
+@cache
+def _counts(kinds: tuple[tuple[str, str], ...]) -> Counter[tuple[str, str]]:
+    return Counter(kinds)
 
 
 def is_right(case: Case) -> list[bool]:
@@ -186,7 +206,7 @@ def fit(cases: Sequence[Case], answerer: ReadingAnswerer, documents: dict[str, D
         )
     x = np.array([sign for kind in WEIGHTS for sign in signs[kind]])
     y = np.array([one for kind in WEIGHTS for one in right[kind]])
-    weight = np.concatenate([np.full(len(signs[kind]), WEIGHTS[kind]) for kind in WEIGHTS])
+    weight = np.array([weight_of(case, cases) for kind in WEIGHTS for case in cases if case.kind == kind])
     model = LogisticRegression(C=10.0, max_iter=10_000).fit(x, y, sample_weight=weight)
     print(f"ConfidenceModel({model.intercept_[0]:.3f}, {tuple(model.coef_[0].round(3).tolist())}, threshold)")
     confidence = {kind: model.predict_proba(np.array(signs[kind]))[:, 1] for kind in WEIGHTS if signs[kind]}

@@ -20,6 +20,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"loaders", "splitting", "tokenizer", "encoder", "store", "dense", "lexical", "fakes"}),
     frozenset({"indexes", "indexing", "conversation", "answering", "adding", "sentence_models", "reader"}),
     frozenset({"retrieval", "embedding", "exact"}),
+    frozenset({"loading"}),
     frozenset({"assistant", "options"}),
     frozenset({"page", ""}),  # "" is ``rag`` itself, the public names
     frozenset({"cli", "adapters", "app", "evals", "benchmarks"}),

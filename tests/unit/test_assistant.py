@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -595,8 +596,8 @@ def test_document_removed_while_it_is_being_found(
     sky, _ = mine.add(write_lines(tmp_path / "s.jsonl", {"sky": SKY, "sea": SEA})).added
     find = HybridRetriever.find
 
-    def find_then_removal(retriever: HybridRetriever, question: str, k: int, *, context: str = "") -> Found:
-        found = find(retriever, question, k, context=context)
+    def find_then_removal(retriever: HybridRetriever, question: str, k: int, **rest: Any) -> Found:
+        found = find(retriever, question, k, **rest)
         monkeypatch.undo()
         theirs.remove(sky)
         return found
@@ -613,8 +614,8 @@ def test_document_changed_while_it_is_being_found(
     mine.add(write_lines(tmp_path / "s.jsonl", {"sky": SKY}))
     find = HybridRetriever.find
 
-    def find_then_change(retriever: HybridRetriever, question: str, k: int, *, context: str = "") -> Found:
-        found = find(retriever, question, k, context=context)
+    def find_then_change(retriever: HybridRetriever, question: str, k: int, **rest: Any) -> Found:
+        found = find(retriever, question, k, **rest)
         monkeypatch.undo()
         theirs.add(write_lines(tmp_path / "s.jsonl", {"sky": f"먼저 다른 말이다. {SKY}"}))
         return found

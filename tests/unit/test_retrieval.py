@@ -273,3 +273,35 @@ def test_a_word_of_the_question_and_of_what_it_leans_on_is_the_questions(
 ) -> None:
     fill(store, {"강물": ((0, 1), "강물"), "바다": ((0, 1), "바다")})
     assert retriever.find("강물은?", 2, context="강물이?").weights == pytest.approx({"강물": math.log(2)})
+
+
+# Some documents only
+
+
+def test_only_documents_within_are_searched_and_none_without(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.8), "바다"), "산": (at(0.1), "산")})
+
+    def found(**which: Sequence[str]) -> list[str]:
+        return [hit.passage.text for hit in retriever.find("달", 10, **which).hits]
+
+    assert found() == ["하늘", "바다", "산"]
+    assert found(without=["하늘", "없는 문서"]) == ["바다", "산"]
+    assert found(within=["산", "바다"]) == ["바다", "산"]
+    assert found(within=["산", "바다"], without=["바다"]) == ["산"]
+    assert found(within=[]) == []
+
+
+def test_a_document_far_down_is_found_within(store: Store, retriever: HybridRetriever) -> None:
+    # Sixty nearer ones: more than an arm's candidates.
+    near = {f"가까운 {n}": (at(0.99 - n / 1000), f"말{n}") for n in range(60)}
+    fill(store, near | {"먼": (at(-0.5), "먼")})
+    assert [hit.passage.text for hit in retriever.find("달", 3, within=["먼"]).hits] == ["먼"]
+    left_out = [f"가까운 {n}" for n in range(58)]
+    assert [hit.passage.text for hit in retriever.find("달", 2, without=left_out).hits] == ["가까운 58", "가까운 59"]
+
+
+def test_how_many_were_searched_is_those_that_could_be_found(store: Store, retriever: HybridRetriever) -> None:
+    fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.8), "바다"), "산": (at(0.1), "산")})
+    assert retriever.find("달", 1).searched == 3
+    assert retriever.find("달", 1, without=["하늘"]).searched == 2
+    assert retriever.find("달", 1, within=["하늘"]).searched == 1
