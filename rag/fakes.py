@@ -91,7 +91,7 @@ class WordReader:
         share = len(asked & {word for _, _, word in words}) / len(asked)
         places = np.array([start for start, _, _ in words], np.int64)
         whole = 1.0 if question.split("\n")[-1].startswith("정말") else -1.0
-        return Reading(10 * share - 5, whole, (Span(words[first][0], end, 1.0),), places, begins)
+        return Reading(10 * share - 5, whole, (Span(words[first][0], end, 1.0, words[last][0]),), places, begins)
 
 
 _MARKS = ".,?!"

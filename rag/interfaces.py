@@ -40,11 +40,15 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Words of a passage, ``text[start:end]``, and the probability that the answer is these, if the passage holds it."""
+    """Words of a passage, ``text[start:end]``, and the probability that the answer is these, if the passage holds it.
+
+    ``tail`` is where the last piece begins that the reader can tell apart: a particle may hang on it, and none before it.
+    """
 
     start: int
     end: int
     probability: float  # 0..1
+    tail: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

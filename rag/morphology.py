@@ -90,17 +90,18 @@ class Morphology:
         kept = _kept(self._loaded().tokenize(text), POINTING_TAGS)
         return [morpheme.form for morpheme in kept]
 
-    def without_particles(self, text: str, start: int, end: int) -> int:
+    def without_particles(self, text: str, start: int, end: int, tail: int) -> int:
         """Where the words ``text[start:end]`` end without the particles and the copula that hang on the last of them.
 
-        ``text`` is the sentence around them: 를 in 서울를 is known by what stands before it. Words that are nothing else stay whole.
+        ``text`` is the sentence around them, by which particles are known. Only what stands behind ``text[tail]`` is taken for one:
+        the 로 of a name such as 카무로 looks like one too.
         """
         tokens = [token for token in self._loaded().tokenize(text) if token.start < end]
         while tokens:
             last = tokens.pop()
             copula = tokens and last.tag[0] == "E" and tokens[-1].tag == "VCP"  # 이 and its ending: 서울이다
             first = tokens.pop() if copula else last
-            if first.start <= start or not (copula or last.tag[0] == "J") or text[last.end : end].strip():
+            if first.start <= max(start, tail) or not (copula or last.tag[0] == "J") or text[last.end : end].strip():
                 break
             end = first.start
         return end

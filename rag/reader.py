@@ -203,7 +203,7 @@ def _best(spans: Float32Array, offsets: npt.NDArray[np.int64]) -> tuple[Span, ..
             break
         left[: last + 1, first:] = 0  # all that begin before its end and end after its start
         if all(end <= other.start or start >= other.end for other in found):  # tokens may share a character
-            found.append(Span(start, end, probability))
+            found.append(Span(start, end, probability, int(offsets[last, 0])))
     return tuple(found)
 
 

@@ -71,6 +71,7 @@ class WordModels(Models):
         self.morphology = morphology
         self.watched = Watched()
         self.embedder = CachedEmbedder(self.watched, cache)
+        self.reader = None
 
 
 OpenModels = Callable[..., WordModels]

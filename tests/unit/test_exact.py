@@ -62,11 +62,13 @@ class Saying:
         return list(self.readings)
 
 
-def reading(relevance: float, start: int, end: int, probability: float = 1.0, whole: float = -1.0) -> Reading:
+def reading(
+    relevance: float, start: int, end: int, probability: float = 1.0, whole: float = -1.0, tail: int | None = None
+) -> Reading:
     """One span, and the rest of the probability at the very beginning."""
     places = np.array(sorted({0, start}), np.int64)
     begins = np.array([probability] if start == 0 else [1 - probability, probability], np.float32)
-    return Reading(relevance, whole, (Span(start, end, probability),), places, begins)
+    return Reading(relevance, whole, (Span(start, end, probability, start if tail is None else tail),), places, begins)
 
 
 def ask(
@@ -101,6 +103,13 @@ def test_the_words_are_the_answer_and_stand_in_their_sentence(morphology: Morpho
 def test_particles_and_space_at_the_ends_are_left_off(said: str, kept: str, morphology: Morphology) -> None:
     start = BIO.index(said)
     assert ask(Saying(reading(3.0, start, start + len(said))), BIO, morphology).text == kept
+
+
+def test_what_is_a_piece_of_its_own_is_no_particle(morphology: Morphology) -> None:
+    text = "그 마을의 이름은 카무로 알려져 있다."
+    start = text.index("카무로")
+    assert ask(Saying(reading(3.0, start, start + 3)), text, morphology).text == "카무"
+    assert ask(Saying(reading(3.0, start, start + 3, tail=start + 2)), text, morphology).text == "카무로"
 
 
 @pytest.mark.parametrize(

@@ -281,8 +281,8 @@ def test_a_word_of_the_question_and_of_what_it_leans_on_is_the_questions(
 def test_only_documents_within_are_searched_and_none_without(store: Store, retriever: HybridRetriever) -> None:
     fill(store, {"하늘": (at(0.9), "하늘"), "바다": (at(0.8), "바다"), "산": (at(0.1), "산")})
 
-    def found(**which: Sequence[str]) -> list[str]:
-        return [hit.passage.text for hit in retriever.find("달", 10, **which).hits]
+    def found(within: Sequence[str] | None = None, without: Sequence[str] = ()) -> list[str]:
+        return [hit.passage.text for hit in retriever.find("달", 10, within=within, without=without).hits]
 
     assert found() == ["하늘", "바다", "산"]
     assert found(without=["하늘", "없는 문서"]) == ["바다", "산"]

@@ -1,0 +1,137 @@
+"""The reader that is shipped: what it reads on a fixed sample it was not trained on, and how it behaves.
+
+The sample are the texts of training/written that were held out of training; they need no data folder.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from evals.measures import exact_match, f1
+from rag.interfaces import Reading
+from rag.morphology import Morphology
+from rag.reader import FILE, TrainedReader, layers_of, open_reader
+from rag.settings import Settings
+from rag.weights import find_weights, open_weights
+from training.sources import HELD_OUT, WRITTEN
+
+pytestmark = pytest.mark.model
+
+
+@dataclass(frozen=True)
+class Text:
+    title: str
+    text: str
+    asked: tuple[tuple[str, str], ...]  # question, answer
+    missing: tuple[str, ...]
+
+
+def held_out_texts() -> Iterator[Text]:
+    for path in sorted(WRITTEN.glob("own-*.jsonl")):
+        for line in path.read_text("utf-8").splitlines():
+            row = json.loads(line)
+            if random.Random(f"held out {row['title']}").random() < HELD_OUT:
+                asked = tuple((one["q"], one["answer"]) for one in row["questions"])
+                yield Text(row["title"], row["text"], asked, tuple(row["missing"]))
+
+
+TEXTS = list(held_out_texts())
+ASKED = 3  # of a text
+FLOORS = (0.55, 0.70, 0.97, 0.85)  # exact words, shared characters, own text above another, answerable above missing
+
+
+@pytest.fixture(scope="module")
+def reader() -> TrainedReader:
+    return TrainedReader(open_weights(find_weights()))
+
+
+def said(reading: Reading, text: str, morphology: Morphology) -> str:
+    span = reading.spans[0]
+    return text[span.start : morphology.without_particles(text, span.start, span.end, span.tail)]
+
+
+def test_figures_on_the_held_out_sample(reader: TrainedReader, morphology: Morphology) -> None:
+    exact, shared, beside, known, unknown = [], [], [], [], []
+    for text, other in zip(TEXTS, TEXTS[1:] + TEXTS[:1], strict=True):
+        for question, answer in text.asked[:ASKED]:
+            own, foreign = reader.read(question, [(text.title, text.text), (other.title, other.text)])
+            words = said(own, text.text, morphology)
+            exact.append(exact_match(words, [answer]))
+            shared.append(f1(words, [answer]))
+            beside.append(own.relevance > foreign.relevance)
+            known.append(own.relevance)
+        unknown += [reader.read(question, [(text.title, text.text)])[0].relevance for question in text.missing[:ASKED]]
+    told = [(a > b) + 0.5 * (a == b) for a in known for b in unknown]
+    assert len(exact) >= 80 and len(unknown) >= 80
+    figures = [round(sum(some) / len(some), 3) for some in (exact, shared, beside, told)]
+    assert all(figure >= floor for figure, floor in zip(figures, FLOORS, strict=True)), figures
+
+
+HARBOUR = (
+    "해담시는 올해 항만 재생에 430억 원, 어촌 관광에 120억 원을 쓴다고 3월 4일 밝혔다. "
+    "한유진 해담시장은 \"바다를 시민에게 돌려드리겠다\"고 말했다. 공사는 2027년 6월에 끝난다."
+)  # fmt: skip
+DISTRACTORS = [
+    ("", "산들군은 올해 도서관에 50억 원을 쓴다. 군수는 정다운이다."),
+    ("", "내일 남부 지방에는 비가 내리고 낮 기온은 18도까지 오르겠다."),
+    ("", "해담시 시립합창단은 4월 9일에 정기 연주회를 연다."),
+]
+
+
+def first_words(reader: TrainedReader, question: str, morphology: Morphology, text: str = HARBOUR) -> str:
+    (reading,) = reader.read(question, [("해담시, 바다에 550억 원", text)])
+    return said(reading, text, morphology)
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["항만 재생에 얼마를 쓰나요?", "항만을 되살리는 데 드는 돈은?", "항만재생 예산 얼마", "항만 재생에는 얼마가 들어가요?",
+     "How much will be spent on port regeneration?"],
+)  # fmt: skip
+def test_the_same_asked_otherwise(question: str, reader: TrainedReader, morphology: Morphology) -> None:
+    assert first_words(reader, question, morphology) == "430억 원"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("어촌 관광에 얼마를 쓰나요?", "120억 원"), ("해담시장은 누구인가요?", "한유진"), ("공사는 언제 끝나나요?", "2027년 6월")],
+)  # fmt: skip
+def test_another_question_has_another_answer(
+    question: str, answer: str, reader: TrainedReader, morphology: Morphology
+) -> None:
+    assert answer in first_words(reader, question, morphology)
+
+
+def test_distractors_do_not_take_the_first_place(reader: TrainedReader) -> None:
+    for passages in ([("", HARBOUR), *DISTRACTORS], [*DISTRACTORS, ("", HARBOUR)]):
+        readings = reader.read("해담시가 항만 재생에 쓰는 돈은 얼마인가요?", passages)
+        best = max(range(len(passages)), key=lambda at: readings[at].relevance)
+        assert passages[best][1] == HARBOUR
+
+
+@pytest.mark.parametrize("question", ["해담시 부시장은 누구인가요?", "공사는 언제 시작됐나요?"])
+def test_what_the_text_does_not_give_is_less_relevant(question: str, reader: TrainedReader) -> None:
+    given, missing = (
+        reader.read(q, [("", HARBOUR)])[0] for q in ("해담시가 항만 재생에 쓰는 돈은 얼마인가요?", question)
+    )
+    assert missing.relevance < given.relevance - 1
+
+
+def test_a_yes_or_no_question_asks_for_no_words_in_particular(reader: TrainedReader) -> None:
+    yes_no, words = (
+        reader.read(question, [("", HARBOUR)])[0] for question in ("공사는 2027년에 끝나나요?", "공사는 언제 끝나나요?")
+    )
+    assert yes_no.whole > words.whole and words.whole < 0
+
+
+def test_other_weights_can_be_named(tmp_path: Path) -> None:
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes(FILE.read_bytes())
+    reader = open_reader(Settings(reader=str(copy)))
+    assert reader is not None and layers_of(copy) == layers_of(FILE)
