@@ -58,8 +58,12 @@ def verbatim(rows: list[Row]) -> float | None:
 LINES: tuple[tuple[str, str, Callable[[list[Row]], float | None]], ...] = (
     ("정답 문서를 맨 먼저 찾음: 뜻만 (dense)", "right document first: dense alone", first("dense", "document")),
     ("정답 문서를 맨 먼저 찾음: 낱말만 (BM25)", "right document first: BM25 alone", first("bm25", "document")),
-    ("**정답 문서를 맨 먼저 찾음: 합침**", "**right document first: fused**", first("hybrid", "document")),
+    ("정답 문서를 맨 먼저 찾음: 합침", "right document first: fused", first("hybrid", "document")),
+    ("**정답 문서를 맨 먼저 찾음: 읽고 나서**", "**right document first: after reading**", first("full", "document")),
     ("정답 대목을 맨 먼저 찾음: 합침", "right passage first: fused", first("hybrid", "passage")),
+    ("정답 대목을 맨 먼저 찾음: 읽고 나서", "right passage first: after reading", first("full", "passage")),
+    ("정답과 똑같은 말 (EM)", "exactly the answer (EM)", mean("em", answerable=True)),
+    ("정답과 겹친 글자 (F1)", "characters shared with it (F1)", mean("f1", answerable=True)),
     ("첫 인용이 근거", "first citation is evidence", mean("right", answerable=True)),
     ("인용 셋 안에 근거", "evidence among three citations", mean("citation_recall", answerable=True)),
     ("답이 있는데 없다고 함", "wrongly declined", lost),
