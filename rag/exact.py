@@ -38,7 +38,7 @@ class Signs(NamedTuple):
 
     odds: float  # logarithm: of its passage against all others and none
     best: float  # the relevance of its passage
-    words: float  # logarithm: of the probability of its words, or of its sentence, within the passage
+    words: float  # logarithm: of the probability of its words within the passage; of its sentence, all told, where none are marked
     coverage: float  # the largest share of the question's words that one of the passages holds
     foreign: float  # 1 for a question without Hangul
     size: float  # logarithm of the passages searched: among many, more seem to answer
@@ -55,6 +55,8 @@ class ConfidenceModel:
     def confidence(self, signs: Signs) -> float:
         """The probability, 0..1."""
         logit = self.bias + sum(weight * sign for weight, sign in zip(self.weights, signs, strict=True))
+        if math.isnan(logit):  # of weights that are no numbers: nothing is to be said with them
+            return 0.0
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
@@ -71,11 +73,11 @@ class Judged:
     shares: npt.NDArray[np.float64]  # (n,), probabilities; what they lack to 1 is that of none
 
 
-def judge(found: Found, readings: Sequence[Reading]) -> Judged:
-    """Put what the reader says of the hits together with the scores they were found with."""
+def judge(found: Found, readings: Sequence[Reading], *, with_scores: bool = True) -> Judged:
+    """Put what the reader says of the hits together with the scores they were found with, or without these."""
     relevance = np.array([reading.relevance for reading in readings])
     scores = np.array([hit.score for hit in found.hits])
-    odds = READER_WEIGHT * relevance + SCORE_WEIGHT * (scores - scores.max()) - NONE_SCORE
+    odds = READER_WEIGHT * relevance + with_scores * SCORE_WEIGHT * (scores - scores.max()) - NONE_SCORE
     order = np.argsort(-odds, kind="stable")
     odds = odds[order]
     highest = max(0.0, float(odds[0]))
@@ -106,8 +108,12 @@ class Concluded(NamedTuple):
 class ReadingAnswerer:
     """Answers with the words of the documents that a reader finds. Thread-safe as far as the reader is."""
 
-    def __init__(self, reader: Reader, morphology: Morphology, model: ConfidenceModel = CONFIDENCE) -> None:
+    def __init__(
+        self, reader: Reader, morphology: Morphology, model: ConfidenceModel = CONFIDENCE, *, with_scores: bool = True
+    ) -> None:
+        """``with_scores``: the weight of a search's scores was fitted to those of the bundled model; others' are left out."""
         self._reader = reader
+        self._with_scores = with_scores
         self._morphology = morphology
         self._model = model
 
@@ -140,7 +146,7 @@ class ReadingAnswerer:
     def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
         """Read the hits; there is at least one."""
         passages = [(documents[hit.passage.document].title, hit.passage.text) for hit in found.hits]
-        return judge(found, self._reader.read(question, passages))
+        return judge(found, self._reader.read(question, passages), with_scores=self._with_scores)
 
     def conclude(self, question: str, judged: Judged, documents: Mapping[str, Document]) -> Concluded:
         """What to cite, the best first, and what speaks for it."""
@@ -168,9 +174,9 @@ class ReadingAnswerer:
         first = min([start, *(s.start for s in touched)])
         last = max([end, *(s.end for s in touched)])
         quote = document.text[first:last]
-        end = first + self._morphology.without_particles(
-            quote, start - first, end - first, passage.passage.start + span.tail - first
-        )
+        start, end = _without_marks(document.text, start, end)
+        tail = passage.passage.start + span.tail
+        end = first + self._morphology.without_particles(quote, start - first, end - first, tail - first)
         start, end = _without_marks(document.text, start, end)
         return Citation(document.id, document.title, first, last, quote, start, end, document.sha256)
 
@@ -187,6 +193,7 @@ def best_words(judged: Judged) -> _Best | None:
         (float(share) * span.probability, -at, span)
         for at, (share, reading) in enumerate(zip(judged.shares, judged.readings, strict=True))
         for span in reading.spans[:1]
+        if reading.whole <= 0
     ]
     if not found:
         return None
@@ -203,10 +210,10 @@ def signs_of(judged: Judged, best: _Best | None, ranked: Sequence[Candidate], qu
     )
     if best:
         words = best.probability
+    elif ranked:
+        words = _begins(judged, at, ranked[0].sentence.start, ranked[0].sentence.end)
     else:
-        words = judged.readings[at].share(0, 1 << 30) and _begins(
-            judged, at, ranked[0].sentence.start, ranked[0].sentence.end
-        )
+        words = 0.0
     share = float(judged.shares[at])
     spoken = evidence(judged.found)
     korean = any("가" <= character <= "힣" for character in question)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rag.interfaces import Answerer, Embedder, Reader
 from rag.morphology import Morphology
-from rag.settings import Settings
+from rag.settings import BUNDLED_MODEL, Settings
 
 
 class Models(NamedTuple):
@@ -40,8 +40,10 @@ def load_models(
             embedder = open_embedder(settings)
             reader = reader or open_reader(settings, getattr(embedder, "tokenizer", None))
         morphology = loaded.result()
-    answerer = ReadingAnswerer(reader, morphology) if reader else ExtractiveAnswerer(embedder.name)
-    return Models(morphology, embedder, answerer)
+    if reader is None:
+        return Models(morphology, embedder, ExtractiveAnswerer(embedder.name))
+    bundled = embedder.name == BUNDLED_MODEL
+    return Models(morphology, embedder, ReadingAnswerer(reader, morphology, with_scores=bundled))
 
 
 def _loaded_morphology(given: Morphology | None) -> Morphology:

@@ -12,6 +12,7 @@ and its head sees the states where the answer seems to begin and end, so that a 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ FILE: Final = Path(__file__).with_name("reader.safetensors")
 QUESTION_TOKENS, TITLE_TOKENS = 64, 24  # what is longer loses its beginning or its end, see _head
 OVERLAP = 48  # tokens that two windows of a long passage share
 LONGEST = 30  # tokens of an answer
+FORMAT = "geungeo-reader-1"
 SPANS = 5  # kept of a passage
 LEAST = 1e-3  # the probability of one that is kept beside a better one
 
@@ -66,12 +68,12 @@ class TrainedReader:
         """
         tensors, about = _read(path)
         try:
-            shape = replace(bundled.shape, layers=int(about["layers"]))
-            outliers: dict[str, list[int]] = json.loads(about["outliers"])
+            shape = replace(bundled.shape, layers=_layers(about, bundled.shape.layers))
+            outliers = {name: [int(at) for at in channels] for name, channels in json.loads(about["outliers"]).items()}
             self._encoder = Encoder(ReaderWeights(shape, tensors, bundled), outliers)
-            self._heads = _Heads(tensors)
-        except (KeyError, ValueError) as error:
-            raise ModelError(model=path, detail=error) from error
+            self._heads = _Heads(tensors, shape.hidden)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(model=path, detail=f"not the weights of a reader ({error})") from error
         self._tokenizer = tokenizer or build_tokenizer(bundled.tokenizer)
         self._bos, self._eos = bundled.tokenizer.bos, bundled.tokenizer.eos
 
@@ -116,8 +118,9 @@ class TrainedReader:
 
     def _head(self, question: str, title: str) -> list[int]:
         """``<s> question </s> </s> title </s>``. Of a long question the end counts: there it is asked."""
-        asked = self._tokenizer.encode(_clean(question), add_special_tokens=False).ids[-QUESTION_TOKENS:]
-        named = self._tokenizer.encode(_clean(title), add_special_tokens=False).ids[:TITLE_TOKENS]
+        composed = [unicodedata.normalize("NFC", _clean(text)) for text in (question, title)]  # as documents are
+        asked, named = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in composed)
+        asked, named = asked[-QUESTION_TOKENS:], named[:TITLE_TOKENS]
         return [self._bos, *asked, self._eos, self._eos, *([*named, self._eos] if named else ())]
 
 
@@ -131,6 +134,8 @@ def open_reader(settings: Settings, tokenizer: Tokenizer | None = None) -> Train
     try:
         path = find_weights()
     except ModelError:
+        if settings.reader:  # it was asked for by name
+            raise
         return None
     chosen = Path(settings.reader) if settings.reader else FILE
     return TrainedReader(open_weights(path), chosen, tokenizer)
@@ -143,7 +148,17 @@ def layers_of(path: Path) -> int:
         ModelError: the file is missing or damaged.
 
     """
-    return int(_read(path)[1]["layers"])
+    try:
+        return _layers(_read(path)[1], 1 << 10)
+    except (KeyError, ValueError) as error:
+        raise ModelError(model=path, detail=f"not the weights of a reader ({error})") from error
+
+
+def _layers(about: Mapping[str, str], most: int) -> int:
+    layers = int(about["layers"])
+    if about["format"] != FORMAT or not 0 < layers <= most:
+        raise ValueError(f"format {about['format']}, {layers} layers")
+    return layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +172,21 @@ class _Window:
 class _Heads:
     """The heads, in float32. ``training/model.py`` says what they compute."""
 
-    def __init__(self, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    def __init__(self, tensors: Mapping[str, npt.NDArray[np.generic]], hidden: int) -> None:
         def of(name: str) -> Float32Array:
             return np.array(tensors[name], np.float32)
 
         names = ("ends", "first", "last", "inner", "outer")
         self._weights = {name: (of(f"{name}.w").T.copy(), of(f"{name}.b")) for name in names}
+        sizes = {
+            "ends": hidden,
+            "first": hidden,
+            "last": hidden,
+            "inner": 3 * hidden,
+            "outer": len(self._weights["inner"][1]),
+        }
+        if any(self._weights[name][0].shape != (size, len(self._weights[name][1])) for name, size in sizes.items()):
+            raise ValueError("heads of another shape")
 
     def read(self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64]) -> Reading:
         """``states`` (tokens, hidden); those of the passage begin at ``start`` and stand at ``offsets``."""
@@ -240,4 +264,6 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.generic]], dict[str, str
             about: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ModelError(model=path, detail=error) from error
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelError(model=path, detail="some of the weights are no numbers")
     return tensors, about

@@ -11,6 +11,7 @@ thousand questions and epoch; the same command goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--rate", type=float, default=5e-5)
     options = parser.parse_args(arguments)
-    data, run = options.work / "data", options.work / "run"
+    digest = hashlib.sha256()
+    for path in [FILE, *options.files]:
+        digest.update(path.read_bytes())
+    digest.update(repr((options.epochs, options.rate)).encode())
+    work = options.work / digest.hexdigest()[:12]  # other files or settings are another run
+    data, run = work / "data", work / "run"
     if not (data / "data.npz").exists():
         prepare.main(["--out", str(data), "--squad", *map(str, options.files)])
     train.main([

@@ -22,7 +22,7 @@ import sys
 import tempfile
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sources = squad_sources(options.squad) if options.squad else read_sources(Path(data or ""))
     bulk = rng.sample(sorted(sources.bulk), min(options.bulk, len(sources.bulk)))
     searched = bulk[: len(bulk) // 2]
-    apart = held_out(sources)
+    apart = set[str]() if options.squad else held_out(sources)
     whole = sources.documents | {id: sources.bulk[id] for id in bulk}
     file = options.out / "clozes.jsonl"
     if not options.squad:
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         retriever, cut = library(Path(folder), records.values(), morphology)
         pieces, rows = passages_of(cut, records, tables)
-        groups = list(mine(sources, retriever, pieces, rows, tables, records, rng))
+        groups = list(mine(sources, apart, retriever, pieces, rows, tables, records, rng))
     print(f"{len(groups)} groups over {len(tables.passages)} passages", file=sys.stderr)
     clozes = [] if options.squad else list(read_clozes(file, sources.documents | sources.bulk, tables))
     print(f"{len(clozes)} clozes, {len(tables.passages)} passages in all", file=sys.stderr)
@@ -196,11 +196,10 @@ def passages_of(
 
 
 def mine(
-    sources: Sources, retriever: HybridRetriever, pieces: dict[str, list[Piece]], rows: dict[tuple[str, int], int],
+    sources: Sources, apart: Container[str], retriever: HybridRetriever, pieces: dict[str, list[Piece]], rows: dict[tuple[str, int], int],
     tables: Tables, records: dict[str, dict[str, str]], rng: random.Random,
 ) -> Iterator[Group]:  # fmt: skip
     """A group for each question that a passage answers or that is known to have no answer."""
-    apart = held_out(sources)
     questions = [item.question for item in sources.asked]
     retriever._embedder.embed_queries(questions)  # together: quicker
     retriever.search(questions[0], 1)
@@ -432,13 +431,14 @@ def write(out: Path, tables: Tables, groups: Sequence[Group], clozes: Sequence[G
         arrays[f"{name}_others"] = np.array([row for g in some for row in g.others], np.int32)
         arrays[f"{name}_others_at"] = np.cumsum([0, *(len(g.others) for g in some)]).astype(np.int32)
     arrays["sources"] = np.array(sources)
-    np.savez_compressed(out / "data.npz", **arrays)
     layers: dict[str, Any] = {}
     for name, (dtype, offset, size) in weights._table.items():
         stored = np.array(weights._bytes[offset : offset + size])
         layers[name] = stored.view(np.float32) if dtype == 0 else stored
     del layers["emb.word"]
     np.savez(out / "base.npz", **layers)
+    np.savez_compressed(out / "part.npz", **arrays)
+    (out / "part.npz").replace(out / "data.npz")  # the last: where it is, all is
     counts = {s: sum(g.source == s for g in [*groups, *clozes]) for s in sources}
     apart = sum(g.held_out for g in groups)
     print(f"vocabulary {len(used)}, groups by source {counts}, held out {apart}", file=sys.stderr)

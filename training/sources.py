@@ -86,14 +86,15 @@ def squad_sources(paths: Sequence[Path]) -> Sources:
     """The documents and questions of files in SQuAD format, 1.1 or 2.0."""
     documents: dict[str, dict[str, str]] = {}
     asked = []
-    for path in paths:
+    for number, path in enumerate(paths, 1):  # two files may have one name
         dataset = read_squad(path)
-        documents |= {record["id"]: dict(record) for record in dataset.records}
+        documents |= {f"{number}-{r['id']}": dict(r) | {"id": f"{number}-{r['id']}"} for r in dataset.records}
         for q in dataset.questions:
             spans = tuple((p.start, p.end) for (p,) in q.places)
             if spans or not q.answers:
                 source = "own" if spans else "missing"
-                asked.append(Asked(f"{path.stem}-{q.id}", source, q.question, next(iter(q.documents)), spans))
+                document = f"{number}-{next(iter(q.documents))}"
+                asked.append(Asked(f"{number}-{q.id}", source, q.question, document, spans))
     return Sources(documents, asked, {})
 
 

@@ -203,11 +203,14 @@ def epochs(data: Data, kind: str, plan: Plan, seed: int, only: int | None) -> It
         at for at, (_, _, source, apart) in enumerate(head.tolist())
         if not apart and (not plan.sources or data.sources[source] in plan.sources)
     ][:only]  # fmt: skip
+    if not keep:
+        raise ValueError("there is nothing to train on")
     rng = random.Random(seed)
     while True:
-        some = [at for at in keep if rng.random() < shares.get(data.sources[head[at, 2]], 1.0)]
+        some = [at for at in keep if rng.random() < shares.get(data.sources[head[at, 2]], 1.0)] or keep
         rng.shuffle(some)
-        for first in range(0, len(some) - plan.batch + 1, plan.batch):
+        whole = max(len(some) - len(some) % plan.batch, min(len(some), plan.batch))  # of a few groups, the few
+        for first in range(0, whole, plan.batch):
             yield some[first : first + plan.batch]
 
 
@@ -246,6 +249,8 @@ def train(
     state = out / "state.pt"
     if state.exists():
         saved = torch.load(state, map_location=device, weights_only=True)
+        if saved["plan"] != repr((plan, seed, only, total)):
+            raise SystemExit(f"{state} is of a run with other settings or data; choose another --out")
         model.load_state_dict(saved["model"], strict=False)
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
@@ -257,10 +262,9 @@ def train(
 
     def save(step: int) -> None:
         tensors = {k: v for k, v in model.state_dict().items() if "word_embeddings" not in k}
-        torch.save(
-            {"model": tensors, "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "step": step},
-            state,
-        )
+        kept = {"model": tensors, "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "step": step}
+        torch.save(kept | {"plan": repr((plan, seed, only, total))}, state.with_suffix(".part"))
+        state.with_suffix(".part").replace(state)  # a run that is killed here goes on from the last one
 
     steps = Steps(
         data, kind, plan, seed, micro, list(islice(epochs(data, kind, plan, seed, only), begun, total)), begun
@@ -269,11 +273,12 @@ def train(
         {"num_workers": 3, "prefetch_factor": 4, "pin_memory": True} if device.type == "cuda" else {}
     )
     for step, parts in enumerate(DataLoader(steps, batch_size=None, **workers), begun):
+        groups = sum(count for count, _ in parts)
         for count, batches in parts:
             there = [Batch(*(tensor.to(device, non_blocking=True) for tensor in batch)) for batch in batches]
             with torch.autocast(device.type, torch.bfloat16):
                 spans, ranking = loss_of(model, there, count, plan.ranking)
-            ((spans + ranking) * (count / plan.batch)).backward()
+            ((spans + ranking) * (count / groups)).backward()
             if device.type != "cuda" or step % 20 == 0:  # to ask for a number is to wait for it
                 sums += [float(spans.detach()) * count, float(ranking.detach()) * count, count]
         torch.nn.utils.clip_grad_norm_([*encoder, *heads], 1.0)
@@ -422,7 +427,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data, model, kind, plan, seed=options.seed, out=options.out, device=device, micro=micro,
         minutes=options.minutes, only=options.only,
     )  # fmt: skip
-    if done and kind == "groups":
+    if done and kind == "groups" and data.arrays["groups_head"][:, 3].any():
         log(options.out, {"held_out": measure(data, model, device, only=options.only)})
     return 0 if done else 3
 

@@ -20,7 +20,7 @@ def heads(**changed: object) -> _Heads:
         "inner.w": np.ones((1, 6)), "inner.b": np.zeros(1), "outer.w": np.array([[1.0], [0.0]]), "outer.b": np.zeros(2),
     }  # fmt: skip
     tensors |= changed
-    return _Heads(tensors)  # type: ignore[arg-type]
+    return _Heads(tensors, 2)  # type: ignore[arg-type]
 
 
 def states(*rows: tuple[float, float]) -> np.ndarray:

@@ -1,0 +1,134 @@
+"""Training's own steps, without a model."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from training import export, more, prepare, train
+from training.model import Read
+from training.sources import squad_sources
+from training.train import Batch, Data, Plan, epochs, loss_of, steps_of, texts_of
+
+PLAN = Plan(epochs=2, rate=1e-4, batch=4, passages=3, noisy=0, removed=0, untitled=0)
+
+
+class Tables(Data):
+    """So many groups: question i, right passage 2i (its second token), another 2i + 1; every tenth is held out."""
+
+    def __init__(self, groups: int) -> None:
+        heads = [[at, at, 0, int(at % 10 == 9)] for at in range(groups)]
+        self.sources = ["klue_mrc"]
+        self.arrays = {
+            "groups_head": np.array(heads, np.int32),
+            "groups_right": np.array([[2 * at, 1, 1] for at in range(groups)], np.int32),
+            "groups_right_at": np.arange(groups + 1, dtype=np.int32),
+            "groups_others": np.array([2 * at + 1 for at in range(groups)], np.int32),
+            "groups_others_at": np.arange(groups + 1, dtype=np.int32),
+            "questions": np.full(2 * groups, 7, np.uint16),
+            "questions_at": np.arange(0, 2 * groups + 1, 2, dtype=np.int32),
+            "passages": np.full(6 * groups, 8, np.uint16),
+            "passages_at": np.arange(0, 6 * groups + 1, 3, dtype=np.int32),
+            "titles": np.array([9], np.uint16),
+            "titles_at": np.array([0, 1], np.int32),
+            "title_of": np.zeros(2 * groups, np.int32),
+        }
+
+
+def test_an_epoch_is_every_group_once_but_for_those_held_out() -> None:
+    data = Tables(20)  # 18 to train on: four steps of four, two left over
+    assert steps_of(data, "groups", PLAN, None) == 9  # 18 groups twice, by four
+    first = [group for step in islice(epochs(data, "groups", PLAN, 1, None), 4) for group in step]
+    assert len(set(first)) == 16 and not {9, 19} & set(first)
+    again = [group for step in islice(epochs(data, "groups", PLAN, 1, None), 4) for group in step]
+    assert first == again
+
+
+def test_a_few_groups_are_one_step() -> None:
+    (step,) = islice(epochs(Tables(3), "groups", PLAN, 1, None), 1)
+    assert sorted(step) == [0, 1, 2]
+    with pytest.raises(ValueError, match="nothing to train on"):
+        next(epochs(Tables(3), "groups", Plan(epochs=1, rate=1, sources=("tydi_goldp",)), 1, None))
+
+
+def test_a_text_is_question_title_and_passage() -> None:
+    right, other = texts_of(Tables(2), "groups", 0, PLAN, None)
+    assert right.ids.tolist() == [0, 7, 7, 2, 2, 9, 2, 8, 8, 8, 2]
+    assert (right.start, right.right, right.first, right.last) == (7, True, 1, 1)
+    assert (other.right, other.first) == (False, -1)
+
+
+class Says(torch.nn.Module):
+    """A model that says what it is told to."""
+
+    def __init__(self, read: Read) -> None:
+        super().__init__()
+        self.read = read
+
+    def forward(self, *_: Any) -> Read:
+        return self.read
+
+
+def test_the_losses_by_hand() -> None:
+    # Two groups: in the first, passage 0 answers (odds 3) beside passage 1 (odds 1); in the second, passage 2 (odds 1) does not.
+    spans = torch.full((3, 2, 2), math.log(0.1))
+    spans[0, 0, 1] = math.log(0.7)
+    relevance = torch.tensor([math.log(3), 0.0, 0.0])
+    whole = torch.zeros(3)
+    batch = Batch(
+        torch.zeros((3, 2), dtype=torch.long), torch.ones((3, 2)), torch.ones((3, 2)), torch.tensor([0, 0, 1]),
+        torch.tensor([True, False, False]), torch.tensor([[0, 1], [-1, -1], [-1, -1]]),
+    )  # fmt: skip
+    span_loss, ranking = loss_of(Says(Read(spans, relevance, whole)), [batch], 2, True)  # type: ignore[arg-type]
+    assert float(span_loss) == pytest.approx(-math.log(0.7), abs=1e-5)
+    listwise = (math.log(5 / 3) + math.log(2)) / 2  # 3 of 3 + 1 + 1; none, 1 of 1 + 1
+    alone = (math.log(4 / 3) + 2 * math.log(2)) / 3
+    assert float(ranking) == pytest.approx(listwise + 0.5 * alone + 0.2 * math.log(2), abs=1e-5)
+
+
+def squad(path: Path, context: str, question: str, answer: str) -> Path:
+    answers = [{"text": answer, "answer_start": context.index(answer)}] if answer else []
+    paragraph = {"context": context, "qas": [{"id": "1", "question": question, "answers": answers}]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"data": [{"title": "글", "paragraphs": [paragraph]}]}), "utf-8")
+    return path
+
+
+def test_files_of_one_name_are_two(tmp_path: Path) -> None:
+    files = [
+        squad(tmp_path / "a" / "q.json", "배는 아침에 떠난다.", "배는 언제?", "아침"),
+        squad(tmp_path / "b" / "q.json", "바다는 푸르다.", "하늘은?", ""),
+    ]
+    sources = squad_sources(files)
+    assert len(sources.documents) == 2
+    first, second = sources.asked
+    assert [sources.documents[first.document]["text"][a:b] for a, b in first.spans] == ["아침"]
+    assert second.spans == () and sources.documents[second.document]["text"] == "바다는 푸르다."
+
+
+def test_other_files_are_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, list[str]]] = []
+
+    def called(name: str) -> Callable[[list[str]], int]:
+        def main(arguments: list[str]) -> int:
+            calls.append((name, arguments))
+            return 0
+
+        return main
+
+    for module in (prepare, train, export):
+        monkeypatch.setattr(module, "main", called(module.__name__))
+    one = squad(tmp_path / "a.json", "배는 아침에 떠난다.", "배는 언제?", "아침")
+    other = squad(tmp_path / "b.json", "배는 저녁에 떠난다.", "배는 언제?", "저녁")
+    for file in (one, other, one):
+        assert more.main([str(file), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "mine")]) == 0
+    runs = [arguments[arguments.index("--out") + 1] for name, arguments in calls if name == "training.train"]
+    assert runs[0] == runs[2] != runs[1]
