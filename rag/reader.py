@@ -85,19 +85,14 @@ class TrainedReader:
         windows: list[_Window] = []
         for at, (title, text) in enumerate(passages):
             windows += self._windows(at, question, title, text)
-        readings: list[Reading | None] = [None] * len(windows)
-
-        def judge(at: int, states: Float32Array) -> None:
-            window = windows[at]
-            readings[at] = self._heads.read(states, window.start, window.offsets)
-
+        states: list[Float32Array] = [_NO_STATES] * len(windows)
         if windows:
-            self._encoder.encode_each([window.ids for window in windows], judge)
+            self._encoder.encode_each([window.ids for window in windows], states.__setitem__)
+        # Not while others encode: BLAS wakes threads of its own, and they would wait for a core.
+        readings = [self._heads.read(state, w.start, w.offsets) for state, w in zip(states, windows, strict=True)]
         best: list[Reading] = [NOTHING] * len(passages)
         for window, reading in zip(windows, readings, strict=True):
-            if reading is not None and (
-                best[window.passage] is NOTHING or reading.relevance > best[window.passage].relevance
-            ):
+            if best[window.passage] is NOTHING or reading.relevance > best[window.passage].relevance:
                 best[window.passage] = reading
         return best
 
@@ -213,6 +208,7 @@ def joint_size(weights: Mapping[str, tuple[Float32Array, Float32Array]]) -> int:
     return len(weights["first"][1])
 
 
+_NO_STATES: Final = np.zeros((0, 0), np.float32)
 NOTHING: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # of a passage without a token
 
 
