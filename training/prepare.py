@@ -217,7 +217,7 @@ def mine(
             others = []
             for document, start in ranked:
                 row = rows[document, start]
-                if row in holding or (document == item.document and item.whole):
+                if row in holding or (document == item.document and item.whole and not item.spans):
                     continue
                 _, a, b = tables.places[row]
                 if not any(answer in records[document]["text"][a:b] for answer in answers):
@@ -238,6 +238,9 @@ def answering(
     item: Asked, pieces: dict[str, list[Piece]], rows: dict[tuple[str, int], int], records: dict[str, dict[str, str]]
 ) -> tuple[list[tuple[int, int, int]], list[str]]:
     """The rows of the passages that answer, with the tokens that do, and the texts of the answers."""
+    if item.whole and item.spans:  # where what settles it begins
+        some = [p for p in pieces[item.document] if any(p.start <= start < p.end for start, _ in item.spans)]
+        return [(rows[item.document, piece.start], -1, -1) for piece in some], []
     if item.whole:
         return [(rows[item.document, piece.start], -1, -1) for piece in pieces[item.document]], []
     right = []

@@ -31,7 +31,10 @@ Span = tuple[int, int]  # of a document's text
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question asked of a document. Without spans the document does not answer it, but where ``whole`` says that it does."""
+    """A question asked of a document. Without spans the document does not answer it, but where ``whole`` says that it does.
+
+    Where ``whole`` says so and there are spans, these hold what settles it, and no words in particular answer.
+    """
 
     id: str
     source: str
@@ -141,6 +144,11 @@ def _written(
                 source, spoken = ("follow-up" if before else "written"), one.get("language", language)
                 asked = "\n".join([*before, question])
                 yield Asked(f"{name}-{at}-{language}", source, asked, document, spans, language=spoken)
+    for at, one in enumerate(row.get("yesno", [])):
+        places = find_all(text, normalise(one["evidence"]))
+        spans = tuple((place, place + len(normalise(one["evidence"]))) for place in places[:1])
+        if spans:
+            yield Asked(f"{name}-yesno-{at}", "yesno", one["q"], document, spans, whole=True)
     missing = row.get("missing", [])
     assert isinstance(missing, list)
     for at, question in enumerate(missing):
