@@ -145,10 +145,10 @@ def _written(
                 asked = "\n".join([*before, question])
                 yield Asked(f"{name}-{at}-{language}", source, asked, document, spans, language=spoken)
     for at, one in enumerate(row.get("yesno", [])):
-        places = find_all(text, normalise(one["evidence"]))
-        spans = tuple((place, place + len(normalise(one["evidence"]))) for place in places[:1])
-        if spans:
-            yield Asked(f"{name}-yesno-{at}", "yesno", one["q"], document, spans, whole=True)
+        evidence = normalise(one["evidence"])
+        for place in find_all(text, evidence)[:1]:
+            settles = ((place, place + len(evidence)),)
+            yield Asked(f"{name}-yesno-{at}", "yesno", one["q"], document, settles, whole=True)
     missing = row.get("missing", [])
     assert isinstance(missing, list)
     for at, question in enumerate(missing):
