@@ -6,7 +6,7 @@ the same words and over the same library.
 
 from __future__ import annotations
 
-from evals.asking import Row, answer_words, ask, leaned_on, marked_words
+from evals.asking import Row, answer_words, ask, leaned_on
 from evals.datasets import Question
 from evals.measures import exact_match, f1
 from rag import Answer, Assistant, Passage
@@ -39,7 +39,7 @@ def words_given(answer: Answer) -> str:
     """The words that answer; of a declined question those it would have said: the ones marked in the nearest sentence, else all of it."""
     if answer.answered or answer.nearest is None:
         return answer_words(answer)
-    words = marked_words(answer.nearest)
+    words = answer.nearest.words
     return answer.nearest.quote if words is None else words
 
 

@@ -131,7 +131,7 @@ def judged(question: Question, answer: Answer, documents: Mapping[str, Document]
         if question.answers:
             row["em"], row["f1"] = exact_match(said, question.answers), f1(said, question.answers)
         if question.items:
-            pieces = [_words(c, documents) if c.document in question.documents else "" for c in answer.citations]
+            pieces = [c.words or c.quote if c.document in question.documents else "" for c in answer.citations]
             row["list_f1"] = list_f1(pieces, question.items)  # the same word in another document is no item
         if question.yesno:
             row["yesno"] = int(verdict(answer.text or "") == question.yesno)
@@ -145,21 +145,7 @@ def answer_words(answer: Answer) -> str:
     """The words that answer: those marked in the first citation, else the whole text; nothing when it was declined."""
     if not answer.citations:
         return ""
-    words = marked_words(answer.citations[0])
-    return (answer.text or "") if words is None else words
-
-
-def marked_words(citation: Citation) -> str | None:
-    """The answering words inside the quote; None where none are marked."""
-    if citation.answer_start is None or citation.answer_end is None:
-        return None
-    return citation.quote[citation.answer_start - citation.start : citation.answer_end - citation.start]
-
-
-def _words(citation: Citation, documents: Mapping[str, Document]) -> str:
-    if citation.answer_start is None or citation.answer_end is None:
-        return citation.quote
-    return documents[citation.document].text[citation.answer_start : citation.answer_end]
+    return answer.citations[0].words or answer.text or ""
 
 
 def _recall(question: Question, citations: Sequence[Citation]) -> float:

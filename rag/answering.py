@@ -100,19 +100,27 @@ class ExtractiveAnswerer:
         decline = self._decline[0 if is_korean(question) else 1]
         confidence = decline.confidence(evidence(found))
         ranked = without_repetition(without_titles(rank(found), documents))
-        citations = verify((_cite(c, documents[c.passage.passage.document]) for c in ranked[:CITATIONS]), documents)
-        answered = confidence >= decline.threshold and bool(citations)
-        return Answer(
-            question,
-            answered,
-            citations[0].quote if answered else None,
-            citations if answered else (),
-            found.hits,
-            None if answered else "not_in_documents",
-            None if answered else next(iter(citations), None),
-            confidence,
-            threshold=decline.threshold,
-        )
+        citations = verify((cite(c, documents[c.passage.passage.document]) for c in ranked[:CITATIONS]), documents)
+        return answer_or_decline(question, citations, found, confidence, decline.threshold)
+
+
+def answer_or_decline(
+    question: str, citations: tuple[Citation, ...], found: Found, confidence: float, threshold: float
+) -> Answer:
+    """The answer that the citations give, the best first, or none where confidence is below the threshold."""
+    answered = confidence >= threshold and bool(citations)
+    first = next(iter(citations), None)
+    return Answer(
+        question,
+        answered,
+        (first.words or first.quote) if first and answered else None,
+        citations if answered else (),
+        found.hits,
+        None if answered else "not_in_documents",
+        None if answered else first,
+        confidence,
+        threshold=threshold,
+    )
 
 
 def evidence(found: Found) -> Evidence:
@@ -178,6 +186,7 @@ def without_repetition(ranked: Sequence[Candidate]) -> list[Candidate]:
     return kept or list(ranked[:1])
 
 
-def _cite(candidate: Candidate, document: Document) -> Citation:
+def cite(candidate: Candidate, document: Document) -> Citation:
+    """The whole sentence."""
     start, end = candidate.sentence.start, candidate.sentence.end
     return Citation(document.id, document.title, start, end, document.text[start:end], sha256=document.sha256)

@@ -1,7 +1,7 @@
 """Question, passages and what a reader says of them -> an answer in exact words, or that there is none.
 
 Three figures are added up for each passage: the reader's relevance, and the two arms of the search, in the score a passage was found
-with. With 0 for "none of them" they give the probability of each passage (``Judgement``); times those of its spans, that of
+with. With 0 for "none of them" they give the probability of each passage (``judge``); times those of its spans, that of
 each answer. The words are cited in their sentence, and sentences rank by the probability that the answer begins in them, and by
 what ``rag.answering`` ranks them by, for what is asked for in a sentence or more.
 
@@ -21,7 +21,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rag.answering import CITATIONS, Candidate, evidence, rank, without_repetition, without_titles
+from rag.answering import (
+    CITATIONS,
+    Candidate,
+    answer_or_decline,
+    cite,
+    evidence,
+    is_korean,
+    rank,
+    without_repetition,
+    without_titles,
+)
 from rag.citations import verify
 from rag.interfaces import Reader, Reading, Span
 from rag.morphology import Morphology
@@ -95,7 +105,6 @@ class _Best:
 
     passage: int
     span: Span
-    probability: float  # of these words within their passage
 
 
 class Concluded(NamedTuple):
@@ -129,19 +138,7 @@ class ReadingAnswerer:
         judged = self.read(asked, found, documents)
         concluded = self.conclude(question, judged, documents)
         confidence = self._model.confidence(concluded.signs)
-        citations = concluded.citations
-        answered = confidence >= self._model.threshold and bool(citations)
-        return Answer(
-            question,
-            answered,
-            _text(citations[0]) if answered else None,
-            citations if answered else (),
-            judged.found.hits,
-            None if answered else "not_in_documents",
-            None if answered else next(iter(citations), None),
-            confidence,
-            threshold=self._model.threshold,
-        )
+        return answer_or_decline(question, concluded.citations, judged.found, confidence, self._model.threshold)
 
     def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
         """Read the hits; there is at least one."""
@@ -152,7 +149,7 @@ class ReadingAnswerer:
         """What to cite, the best first, and what speaks for it."""
         best = best_words(judged)
         ranked = self._sentences(judged, documents)
-        cited = [_plain(c, documents[c.passage.passage.document]) for c in ranked]
+        cited = [cite(c, documents[c.passage.passage.document]) for c in ranked]
         if best is not None:
             first = self._cite(judged.found.passages[best.passage], best.span, documents)
             cited = [first, *(c for c in cited if not _overlap(c, first))]
@@ -198,7 +195,7 @@ def best_words(judged: Judged) -> _Best | None:
     if not found:
         return None
     _, at, span = max(found, key=lambda one: one[:2])
-    return _Best(-at, span, span.probability)
+    return _Best(-at, span)
 
 
 def signs_of(judged: Judged, best: _Best | None, ranked: Sequence[Candidate], question: str) -> Signs:
@@ -209,14 +206,14 @@ def signs_of(judged: Judged, best: _Best | None, ranked: Sequence[Candidate], qu
         else next((i for i, p in enumerate(judged.found.passages) if ranked and p is ranked[0].passage), 0)
     )
     if best:
-        words = best.probability
+        words = best.span.probability
     elif ranked:
         words = _begins(judged, at, ranked[0].sentence.start, ranked[0].sentence.end)
     else:
         words = 0.0
     share = float(judged.shares[at])
     spoken = evidence(judged.found)
-    korean = any("가" <= character <= "힣" for character in question)
+    korean = is_korean(question)
     return Signs(
         math.log(max(share, 1e-6) / max(1 - share, 1e-6)),
         judged.readings[at].relevance,
@@ -248,14 +245,3 @@ def _without_marks(text: str, start: int, end: int) -> tuple[int, int]:
         else:
             break
     return start, end
-
-
-def _plain(candidate: Candidate, document: Document) -> Citation:
-    start, end = candidate.sentence.start, candidate.sentence.end
-    return Citation(document.id, document.title, start, end, document.text[start:end], sha256=document.sha256)
-
-
-def _text(citation: Citation) -> str:
-    if citation.answer_start is None or citation.answer_end is None:
-        return citation.quote
-    return citation.quote[citation.answer_start - citation.start : citation.answer_end - citation.start]

@@ -188,7 +188,7 @@ class _Heads:
         inside = states[start : start + len(offsets)]
         ends = self._linear("ends", inside)
         joint = self._linear("first", inside) @ self._linear("last", inside).T
-        scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(joint_size(self._weights)))
+        scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(len(self._weights["first"][1])))
         rows = np.arange(len(offsets))
         gap = rows[None, :] - rows[:, None]
         scores = np.where((gap >= 0) & (gap < LONGEST) & (offsets[None, :, 1] > offsets[:, :1]), scores, -np.inf)
@@ -201,11 +201,6 @@ class _Heads:
     def _linear(self, name: str, x: Float32Array) -> Float32Array:
         weight, bias = self._weights[name]
         return np.asarray(x @ weight + bias, np.float32)
-
-
-def joint_size(weights: Mapping[str, tuple[Float32Array, Float32Array]]) -> int:
-    """Of the projections that tie start and end."""
-    return len(weights["first"][1])
 
 
 _NO_STATES: Final = np.zeros((0, 0), np.float32)

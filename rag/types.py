@@ -146,6 +146,13 @@ class Citation:
     answer_end: int | None = None
     sha256: str = ""
 
+    @property
+    def words(self) -> str | None:
+        """The answering words, if some are marked."""
+        if self.answer_start is None or self.answer_end is None:
+            return None
+        return self.quote[self.answer_start - self.start : self.answer_end - self.start]
+
     def to_dict(self) -> dict[str, Any]:
         """The citation as the command line and other programs see it."""
         return {

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+from rag.reader import FORMAT
 from training.model import HEAD_NAMES, ReaderModel, build, names
 from training.train import EPSILON, Data, Plan, batches_of, texts_of
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         short: np.ascontiguousarray(state[long].numpy(), dtype=np.float16)
         for short, long in (names(model.layers) | HEAD_NAMES).items()
     }
-    about = {"layers": str(model.layers), "outliers": json.dumps(outliers(data, model)), "format": "geungeo-reader-1"}
+    about = {"layers": str(model.layers), "outliers": json.dumps(outliers(data, model)), "format": FORMAT}
     save_file(tensors, options.out, metadata=about)
     print(
         f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {model.layers} layers, mean of {len(options.runs)}"

@@ -25,7 +25,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -120,17 +119,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def weight_of(case: Case, cases: Sequence[Case]) -> float:
-    """Of a case: each source counts as much as the others, within its kind."""
-    alike = _counts(tuple((other.kind, other.asked.source) for other in cases))
-    sources = sum(kind == case.kind for kind, _ in alike)
-    total = sum(count for (kind, _), count in alike.items() if kind == case.kind)
-    return WEIGHTS[case.kind] * total / sources / alike[case.kind, case.asked.source]
-
-
-@cache
-def _counts(kinds: tuple[tuple[str, str], ...]) -> Counter[tuple[str, str]]:
-    return Counter(kinds)
+def weights_of(cases: Sequence[Case]) -> Floats:
+    """One a case: within its kind, each source counts as much as the others."""
+    alike = Counter((case.kind, case.asked.source) for case in cases)
+    sources, totals = Counter(kind for kind, _ in alike), Counter(case.kind for case in cases)
+    return np.array([WEIGHTS[c.kind] * totals[c.kind] / sources[c.kind] / alike[c.kind, c.asked.source] for c in cases])
 
 
 def is_right(case: Case) -> list[bool]:
@@ -206,7 +199,7 @@ def fit(cases: Sequence[Case], answerer: ReadingAnswerer, documents: dict[str, D
         )
     x = np.array([sign for kind in WEIGHTS for sign in signs[kind]])
     y = np.array([one for kind in WEIGHTS for one in right[kind]])
-    weight = np.array([weight_of(case, cases) for kind in WEIGHTS for case in cases if case.kind == kind])
+    weight = weights_of([case for kind in WEIGHTS for case in cases if case.kind == kind])
     model = LogisticRegression(C=10.0, max_iter=10_000).fit(x, y, sample_weight=weight)
     print(f"ConfidenceModel({model.intercept_[0]:.3f}, {tuple(model.coef_[0].round(3).tolist())}, threshold)")
     confidence = {kind: model.predict_proba(np.array(signs[kind]))[:, 1] for kind in WEIGHTS if signs[kind]}

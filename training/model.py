@@ -21,10 +21,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
+from rag.reader import LONGEST
 from rag.weights import BLOCK_BYTES, dequantize
 
 HIDDEN, HEADS, WIDE, POSITIONS, LAYERS = 384, 12, 1536, 512, 12
-LONGEST = 30  # tokens of an answer
 JOINT = 64  # of the projections that tie start and end
 INNER = 128  # of the relevance head
 FAR = -1e4  # the score of what cannot be

@@ -37,6 +37,7 @@ from rag.indexing import index_documents
 from rag.loaders import normalise
 from rag.morphology import Morphology
 from rag.pace import Pace
+from rag.reader import QUESTION_TOKENS, TITLE_TOKENS
 from rag.retrieval import HybridRetriever
 from rag.settings import Settings
 from rag.splitting import split
@@ -49,7 +50,7 @@ from training.sources import Asked, Sources, held_out, read_sources, squad_sourc
 OUT = Path(".cache") / "reader"
 FOUND = 32  # passages searched for
 OTHERS = 24  # of them kept that do not answer
-QUESTION_TOKENS, TITLE_TOKENS, PASSAGE_TOKENS = 64, 24, 320
+PASSAGE_TOKENS = 320
 CLOZES = 12  # of a document at most
 NOUNS = frozenset({"NNG", "NNP", "NNB", "NR", "SL", "SH", "SN"})
 

@@ -101,3 +101,9 @@ def test_morphemes_of_a_passage_are_those_of_its_sentences_in_order() -> None:
 def test_records_cannot_be_altered() -> None:
     with pytest.raises(FrozenInstanceError):
         CITATION.start = 0  # type: ignore[misc]
+
+
+def test_the_words_of_a_citation() -> None:
+    citation = Citation("글", "제목", 10, 20, "배는 아침에 떠난다", 13, 15)
+    assert citation.words == "아침"
+    assert Citation("글", "제목", 10, 20, "배는 아침에 떠난다").words is None
