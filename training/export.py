@@ -21,9 +21,9 @@ from safetensors.numpy import save_file
 
 from rag.reader import FORMAT
 from training.model import HEAD_NAMES, ReaderModel, build, names
+from training.outliers import channels, watch
 from training.train import EPSILON, Data, Plan, batches_of, texts_of
 
-KEPT = 16  # channels of a matrix that are not rounded
 SAMPLE = 60  # groups
 
 
@@ -66,19 +66,7 @@ def averaged(data: Data, runs: Sequence[Path]) -> ReaderModel:
 @torch.no_grad()
 def outliers(data: Data, model: ReaderModel) -> dict[str, list[int]]:
     """The channels with the largest values at the input of each matrix, by its name."""
-    largest: dict[str, torch.Tensor] = {}
-
-    def watch(name: str, module: torch.nn.Module) -> None:
-        def hook(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            sizes = inputs[0].abs().amax((0, 1))
-            largest[name] = torch.maximum(largest[name], sizes) if name in largest else sizes
-
-        module.register_forward_pre_hook(hook)
-
-    for number, layer in enumerate(model.bert.encoder.layer):
-        watch(f"l{number}.q", layer.attention.self.query)
-        watch(f"l{number}.fi", layer.intermediate.dense)
-        watch(f"l{number}.fo", layer.output.dense)
+    largest = watch(model.bert.encoder.layer)
     head = data.arrays["groups_head"]
     trained = [at for at in range(len(head)) if not head[at, 3]]
     plan = Plan(epochs=0, rate=0, passages=2)
@@ -87,7 +75,7 @@ def outliers(data: Data, model: ReaderModel) -> dict[str, list[int]]:
             (batch,) = batches_of([[text]])
             size = len(text.ids)
             model(batch.ids[:, :size], batch.mask[:, :size], batch.inside[:, :size])
-    return {name: sorted(sizes.topk(KEPT).indices.tolist()) for name, sizes in largest.items()}
+    return channels(largest)
 
 
 if __name__ == "__main__":
