@@ -151,6 +151,7 @@ def test_what_is_left_without_texts_is_shown(files: dict[str, str], visit: Calla
     for number, row in enumerate(RESULTS["own"]["rows"][:9]):
         page.click(f".row summary >> nth={number}")
         shown = page.locator(f".row >> nth={number}")
+        shown.locator(".part").first.wait_for()  # a row is filled in when it has opened
         text = shown.inner_text()
         assert text.count("글은 이 파일에 담지 않았다.") == 1
         wanted = [row["question"], *row["morphemes"], *row["expected"]["answers"], *row["expected"]["evidence"]]
