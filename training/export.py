@@ -20,9 +20,10 @@ import torch
 from safetensors.numpy import save_file
 
 from rag.reader import FORMAT
+from training.batches import Data, Plan, batches_of, texts_of
 from training.model import HEAD_NAMES, ReaderModel, build, names
 from training.outliers import channels, watch
-from training.train import EPSILON, Data, Plan, batches_of, texts_of
+from training.train import EPSILON
 
 SAMPLE = 60  # groups
 

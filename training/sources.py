@@ -12,7 +12,7 @@ import csv
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Asked:
     spans: tuple[Span, ...] = ()
     whole: bool = False  # the document settles it, no words in particular
     language: str = "ko"
+    family: str = ""  # of the files of written questions: "own-e" of own-e-03.jsonl
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def read_sources(data: Path) -> Sources:
         asked.append(Asked(f"{id}-{at}", "boolq", row["Question"].strip(), id, whole=True))
     for path in sorted(WRITTEN.glob("*.jsonl")):
         for at, row in enumerate(_rows(path)):
-            asked += _written(row, f"{path.stem}-{at}", documents, home, guide)
+            family = path.stem.rpartition("-")[0]
+            asked += (replace(one, family=family) for one in _written(row, f"{path.stem}-{at}", documents, home, guide))
     known = {item.document for item in asked}
     return Sources(documents, asked, {id: record for id, record in guide.items() if id not in known})
 

@@ -15,150 +15,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from training.model import FAR, LAYERS, Arrays, ReaderModel, build, load_weights
+from training.batches import PLANS, Batch, Data, Plan, Steps, epochs, steps_of
+from training.measure import measure
+from training.model import FAR, LAYERS, ReaderModel, build, load_weights, without_slow_chance
 
-BOS, EOS, PAD = 0, 2, 1
 EPSILON = 1e-12
-MEASURED = 800  # of the held-out groups, after a run
-MRC = ("klue_mrc", "tydi_goldp")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a stage trains."""
-
-    epochs: float
-    rate: float  # of learning, at its highest
-    heads: float = 5.0  # times the rate, for the heads
-    batch: int = 48  # groups a step
-    passages: int = 6  # a group
-    warm: float = 0.06  # of the steps
-    decay: float = 0.01
-    noisy: float = 0.12  # of questions, typed carelessly
-    removed: float = 0.12  # of questions, their answer taken away
-    untitled: float = 0.15  # of groups, their titles taken away
-    sources: tuple[str, ...] = ()  # all
-    shares: tuple[tuple[str, float], ...] = ()  # of a source's groups in an epoch
-    ranking: bool = True
-
-
-PLANS = {
-    "pretrain": Plan(epochs=2, rate=1.5e-4, passages=2, noisy=0, removed=0, batch=96),
-    "spans": Plan(epochs=4, rate=1e-4, passages=1, sources=MRC, ranking=False, noisy=0, removed=0, untitled=0),
-    "groups": Plan(epochs=4, rate=1e-4, sources=MRC),
-    "full": Plan(epochs=4, rate=1e-4, shares=(("boolq", 0.3),)),
-}
-
-
-class Text(NamedTuple):
-    """A question and a passage."""
-
-    ids: npt.NDArray[np.int64]
-    start: int  # of the passage
-    right: bool  # it answers
-    first: int  # tokens of the passage that do, -1 where no words are known
-    last: int
-
-
-class Batch(NamedTuple):
-    """Texts of several groups, one under the other."""
-
-    ids: Tensor  # (n, t)
-    mask: Tensor
-    inside: Tensor
-    group: Tensor  # (n,), of each text
-    right: Tensor  # (n,) bool
-    spans: Tensor  # (n, 2), -1 where no words are known
-
-
-class Data:
-    """The arrays of ``training.prepare``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.arrays: Arrays = dict(np.load(folder / "data.npz"))
-        self.base: Arrays = dict(np.load(folder / "base.npz"))
-        self.sources = [str(name) for name in self.arrays["sources"]]
-
-    def row(self, table: str, at: int) -> np.ndarray:
-        """Token ids."""
-        bounds = self.arrays[f"{table}_at"]
-        return np.asarray(self.arrays[table][bounds[at] : bounds[at + 1]])
-
-    def members(self, kind: str, group: int, which: str) -> np.ndarray:
-        """Passages of a group: "right" (n, 3) or "others" (n,)."""
-        bounds = self.arrays[f"{kind}_{which}_at"]
-        return np.asarray(self.arrays[f"{kind}_{which}"][bounds[group] : bounds[group + 1]])
-
-
-def texts_of(data: Data, kind: str, group: int, plan: Plan, rng: random.Random | None) -> list[Text]:
-    """The question with each passage to read; ``rng`` None: as it is, for measuring."""
-    question, noisy, source, _ = data.arrays[f"{kind}_head"][group].tolist()
-    right, others = data.members(kind, group, "right"), data.members(kind, group, "others")
-    chosen: list[tuple[int, bool, int, int]] = []
-    if rng is None:
-        chosen = [(int(p), True, int(a), int(b)) for p, a, b in right[:1]]
-        chosen += [(int(p), False, -1, -1) for p in others[: plan.passages - len(chosen)]]
-    else:
-        removed = len(right) and len(others) and data.sources[source] != "boolq" and rng.random() < plan.removed
-        if len(right) and not removed:
-            p, a, b = right[rng.randrange(len(right))].tolist()
-            chosen = [(p, True, a, b)]
-        wanted = plan.passages - len(chosen)
-        first = 1 if data.sources[source] == "missing" else 0  # the passage that seems to answer is always among them
-        near = others[first : 2 * plan.passages + 2].tolist()
-        picked = [*others[:first].tolist(), *rng.sample(near, min(wanted - first, len(near)))]
-        chosen += [(p, False, -1, -1) for p in picked]
-        if rng.random() < plan.noisy:
-            question = noisy
-    untitled = rng is not None and rng.random() < plan.untitled
-    asked = data.row("questions", question)
-    made = []
-    for p, is_right, a, b in chosen:
-        title = data.row("titles", int(data.arrays["title_of"][p]))
-        named = [] if untitled or not len(title) else [title, [EOS]]
-        head = np.concatenate([[BOS], asked, [EOS, EOS], *named]).astype(np.int64)
-        made.append(Text(np.concatenate([head, data.row("passages", p), [EOS]]), len(head), is_right, a, b))
-    return made
-
-
-def batches_of(groups: Sequence[list[Text]], chunks: int = 1) -> list[Batch]:
-    """All passages of the groups, padded together; in several chunks of like lengths there is less to pad."""
-    flat = sorted(((at, text) for at, texts in enumerate(groups) for text in texts), key=lambda one: len(one[1].ids))
-    size = -(-len(flat) // chunks)
-    return [_padded(flat[at : at + size]) for at in range(0, len(flat), size)]
-
-
-def _padded(flat: Sequence[tuple[int, Text]]) -> Batch:
-    length = max(len(text.ids) for _, text in flat)
-    length += -length % 8
-    ids = np.full((len(flat), length), PAD, np.int64)
-    mask = np.zeros((len(flat), length), bool)
-    inside = np.zeros((len(flat), length), bool)
-    spans = np.full((len(flat), 2), -1, np.int64)
-    for row, (_, text) in enumerate(flat):
-        end = len(text.ids)
-        ids[row, :end] = text.ids
-        mask[row, :end] = True
-        inside[row, text.start : end - 1] = True
-        if text.first >= 0 and text.start + text.last < end - 1:
-            spans[row] = (text.start + text.first, text.start + text.last)
-    group, right = np.array([at for at, _ in flat]), np.array([text.right for _, text in flat])
-    return Batch(*(torch.from_numpy(array) for array in (ids, mask, inside, group, right, spans)))
 
 
 def loss_of(model: ReaderModel, batches: Sequence[Batch], groups: int, ranking: bool) -> tuple[Tensor, Tensor]:
@@ -193,37 +67,6 @@ def loss_of(model: ReaderModel, batches: Sequence[Batch], groups: int, ranking: 
     alone = functional.binary_cross_entropy_with_logits(scores, right)
     wordless = functional.binary_cross_entropy_with_logits(torch.cat(whole), 1 - worded, weight=right, reduction="sum")
     return spans, listwise + 0.5 * alone + 0.2 * wordless / right.sum().clamp(min=1)
-
-
-def epochs(data: Data, kind: str, plan: Plan, seed: int, only: int | None) -> Iterator[list[int]]:
-    """Steps without end: the groups of each."""
-    head = data.arrays[f"{kind}_head"]
-    shares = dict(plan.shares)
-    keep = [
-        at for at, (_, _, source, apart) in enumerate(head.tolist())
-        if not apart and (not plan.sources or data.sources[source] in plan.sources)
-    ][:only]  # fmt: skip
-    if not keep:
-        raise ValueError("there is nothing to train on")
-    rng = random.Random(seed)
-    while True:
-        some = [at for at in keep if rng.random() < shares.get(data.sources[head[at, 2]], 1.0)] or keep
-        rng.shuffle(some)
-        whole = max(len(some) - len(some) % plan.batch, min(len(some), plan.batch))  # of a few groups, the few
-        for first in range(0, whole, plan.batch):
-            yield some[first : first + plan.batch]
-
-
-def steps_of(data: Data, kind: str, plan: Plan, only: int | None) -> int:
-    """How many steps the plan takes."""
-    head = data.arrays[f"{kind}_head"]
-    shares = dict(plan.shares)
-    total = sum(
-        shares.get(data.sources[source], 1.0)
-        for _, _, source, apart in head.tolist()
-        if not apart and (not plan.sources or data.sources[source] in plan.sources)
-    )
-    return max(1, int(min(total, only or total) / plan.batch * plan.epochs))
 
 
 def train(
@@ -301,86 +144,6 @@ def train(
     return True
 
 
-class Steps(Dataset[list[tuple[int, list[Batch]]]]):
-    """The batches of each step: in parts of ``micro`` groups, each in chunks of like lengths."""
-
-    def __init__(
-        self, data: Data, kind: str, plan: Plan, seed: int, micro: int, groups: Sequence[list[int]], begun: int
-    ) -> None:
-        self._data, self._kind, self._plan, self._seed, self._micro = data, kind, plan, seed, micro
-        self._groups, self._begun = groups, begun
-
-    def __len__(self) -> int:
-        return len(self._groups)
-
-    def __getitem__(self, at: int) -> list[tuple[int, list[Batch]]]:
-        rng = random.Random(f"{self._seed} {at + self._begun}")
-        texts = [texts_of(self._data, self._kind, group, self._plan, rng) for group in self._groups[at]]
-        texts.sort(key=lambda some: max(len(text.ids) for text in some))
-        parts = [texts[first : first + self._micro] for first in range(0, len(texts), self._micro)]
-        return [(len(part), batches_of(part, 3)) for part in parts]
-
-
-@torch.no_grad()
-def measure(
-    data: Data, model: ReaderModel, device: torch.device, *, passages: int = 8, only: int | None = None
-) -> dict[str, Any]:
-    """Figures on the held-out groups, by source: the right passage first, exact spans in it, and both; and how well "none" is told."""
-    model.eval()
-    head = data.arrays["groups_head"]
-    apart = [at for at, row in enumerate(head.tolist()) if row[3]]
-    apart = random.Random(0).sample(apart, min(only or MEASURED, len(apart)))
-    plan = Plan(0, 0, passages=passages)
-    by: dict[str, list[tuple[float, ...]]] = {}
-    none: dict[str, list[float]] = {"answerable": [], "missing": [], "removed": []}
-    for group in apart:
-        (batch,) = batches_of([texts_of(data, "groups", group, plan, None)])
-        there = Batch(*(tensor.to(device) for tensor in batch))
-        with torch.autocast(device.type, torch.bfloat16):
-            read = model(there.ids, there.mask, there.inside)
-        relevance = read.relevance.cpu().double().numpy()
-        source = data.sources[head[group, 2]]
-        right = batch.right.numpy()
-        if not right.any():
-            none["missing"].append(nothing(relevance))
-            continue
-        none["answerable"].append(nothing(relevance))
-        if not right.all() and source != "boolq":
-            none["removed"].append(nothing(relevance[~right]))
-        hit, exact = float(right[relevance.argmax()]), float("nan")
-        row = int(right.argmax())
-        if batch.spans[row, 0] >= 0:
-            best, length = int(read.spans[row].argmax()), read.spans.shape[1]
-            exact = float([best // length, best % length] == batch.spans[row].tolist())
-        by.setdefault(source, []).append((hit, exact, hit * exact))
-    model.train()
-    figures: dict[str, Any] = {
-        source: {
-            "n": len(rows),
-            **dict(zip(("hit", "exact", "both"), np.nanmean(rows, 0).round(4).tolist(), strict=True)),
-        }
-        for source, rows in by.items()
-        if source != "boolq"
-    }
-    for kind in ("missing", "removed"):
-        if none[kind]:
-            figures[f"auc_{kind}"] = round(area(none["answerable"], none[kind]), 4)
-    return figures
-
-
-def nothing(relevance: npt.NDArray[np.float64]) -> float:
-    """The logarithm of the odds that none of the passages answers."""
-    return -float(np.log(np.exp(relevance).sum() + 1e-9))
-
-
-def area(low: Sequence[float], high: Sequence[float]) -> float:
-    """How often one of ``high`` is above one of ``low`` (Mann & Whitney 1947), ties as a half."""
-    order = np.sort(low)
-    below = np.searchsorted(order, high, "left")
-    ties = np.searchsorted(order, high, "right") - below
-    return float((below + ties / 2).sum() / (len(low) * len(high)))
-
-
 def log(out: Path, line: dict[str, Any]) -> None:
     """Add a line to the log, and print it."""
     with (out / "log.jsonl").open("a") as file:
@@ -401,14 +164,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--batch", type=int, help="groups a step")
+    parser.add_argument("--passages", type=int, help="a group")
+    parser.add_argument(
+        "--fresh", nargs="+", default=[], help="families of training/written that are new: all of them,"
+    )
+    parser.add_argument("--replay", type=float, help="and this share of the rest an epoch")
     parser.add_argument("--minutes", type=float, help="end after so long; the same command goes on")
-    parser.add_argument("--micro", type=int, help="groups at once; the rest of a step follows (4 without a GPU)")
+    parser.add_argument("--micro", type=int, help="groups at once; the rest of a step follows (8 without a GPU)")
     parser.add_argument("--only", type=int, help="so many groups, for a trial")
     options = parser.parse_args(arguments)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     plan = PLANS["pretrain" if options.stage == "pretrain" else options.recipe]
-    changes = {name: value for name in ("epochs", "rate", "batch") if (value := getattr(options, name)) is not None}
-    plan = Plan(**{**asdict(plan), **changes})
+    changes = {
+        name: value
+        for name in ("epochs", "rate", "batch", "passages", "replay")
+        if (value := getattr(options, name)) is not None
+    }
+    plan = Plan(**{**asdict(plan), **changes, "fresh": tuple(options.fresh)})
     torch.manual_seed(options.seed)
     data = Data(options.data)
     model = build(data.arrays["words"], data.base, options.layers, EPSILON)
@@ -419,7 +191,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = {k: v for k, v in saved.items() if k in model.state_dict()}
         model.load_state_dict(kept, strict=False)
     model.to(device)
-    micro = options.micro or (plan.batch if device.type == "cuda" else 4)
+    if device.type == "cpu":
+        without_slow_chance(model, options.seed)
+    micro = options.micro or (plan.batch if device.type == "cuda" else 8)
     options.out.mkdir(parents=True, exist_ok=True)
     log(options.out, {"settings": {k: str(v) for k, v in vars(options).items()}, "plan": asdict(plan)})
     kind = "clozes" if options.stage == "pretrain" else "groups"

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from training import export, more, prepare, train
+from training.batches import Batch, Data, Plan, epochs, steps_of, texts_of
 from training.model import Read
 from training.sources import squad_sources
-from training.train import Batch, Data, Plan, epochs, loss_of, steps_of, texts_of
+from training.train import loss_of
 
 PLAN = Plan(epochs=2, rate=1e-4, batch=4, passages=3, noisy=0, removed=0, untitled=0)
 
