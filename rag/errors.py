@@ -27,6 +27,7 @@
     │   ├── LibraryBusyError
     │   └── StorageError
     ├── ModelError
+    │   └── ReaderError
     └── OutputError
 
 ``str(error)`` is English, for developers and logs. ``error.message("ko")`` is what a user reads. Both carry the value
@@ -295,6 +296,13 @@ class ModelError(GeungeoError):
     korean = (
         "{model} 모델을 불러올 수 없습니다: {detail}. GEUNGEO_MODEL을 sentence-transformers 모델 폴더로 설정해 주세요."
     )
+
+
+class ReaderError(ModelError):
+    """The weights of the reader cannot be read. Fields: model, detail."""
+
+    english = "The reader {model} cannot be loaded: {detail}. Set GEUNGEO_READER to a file of `python -m training.more`, or unset it."
+    korean = "{model} 독해 모델을 불러올 수 없습니다: {detail}. GEUNGEO_READER를 `python -m training.more`로 만든 파일로 설정하거나 지워 주세요."
 
 
 class OutputError(GeungeoError):

@@ -78,12 +78,15 @@ class WordReader:
         return [self._read(asked, question, text) for _, text in passages]
 
     def _read(self, asked: set[str], question: str, text: str) -> Reading:
-        words = [(m.start(), m.end(), m[0].strip(_MARKS)) for m in re.finditer(r"\S+", text)]
+        found = [(m.start(), m.end(), m[0].strip(_MARKS)) for m in re.finditer(r"\S+", text)]
+        words = [word for word in found if word[2]]  # a mark alone is none
         if not words or not asked:
             return Reading(-5.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))
         shared = [at for at, (_, _, word) in enumerate(words) if word in asked]
         first = last = min(shared[-1] + 1 if shared else 0, len(words) - 1)
-        while last + 1 < len(words) and not text[: words[last][1]].endswith(".") and words[last + 1][2] not in asked:
+        while last + 1 < len(words) and words[last + 1][2] not in asked:
+            if text[: words[last][1]].endswith(".") or "\n" in text[words[last][1] : words[last + 1][0]]:
+                break
             last += 1
         begins = np.zeros(len(words), np.float32)
         begins[first] = 1

@@ -4,7 +4,8 @@ A small reader (``rag/reader.safetensors``; docs/reader.md is its model card, ``
 with a head that finds the answer in a passage and one that judges the passage. It runs as ``rag.encoder`` runs the bundled one, in
 8-bit integers, each passage on one core, and shares its token embeddings.
 
-The words and the passage are judged apart. Among the spans of a passage probabilities sum to 1, whether it answers or not; the relevance
+The words and the passage are judged apart. Among the spans of a passage, none of which goes on after the end of a sentence or a line,
+probabilities sum to 1, whether it answers or not; the relevance
 is a logarithm of odds against "none of the passages", trained over all passages of a question at once (listwise, with an empty choice),
 and its head sees the states where the answer seems to begin and end, so that a place found for a "when" speaks against the passage.
 """
@@ -12,6 +13,7 @@ and its head sees the states where the answer seems to begin and end, so that a 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
 from rag.encoder import Encoder
-from rag.errors import ModelError
+from rag.errors import ModelError, ReaderError
 from rag.interfaces import Reading, Span
 from rag.settings import Settings
 from rag.tokenizer import build_tokenizer
@@ -63,7 +65,7 @@ class TrainedReader:
         """Read the weights.
 
         Raises:
-            ModelError: the file is missing, damaged or of another model.
+            ReaderError: the file is missing, damaged or of another model.
 
         """
         tensors, about = _read(path)
@@ -73,7 +75,7 @@ class TrainedReader:
             self._encoder = Encoder(ReaderWeights(shape, tensors, bundled), outliers)
             self._heads = _Heads(tensors, shape.hidden)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise ModelError(model=path, detail=f"not the weights of a reader ({error})") from error
+            raise ReaderError(model=path, detail=f"not the weights of a reader ({error})") from error
         self._tokenizer = tokenizer or build_tokenizer(bundled.tokenizer)
         self._bos, self._eos = bundled.tokenizer.bos, bundled.tokenizer.eos
 
@@ -89,7 +91,9 @@ class TrainedReader:
         if windows:
             self._encoder.encode_each([window.ids for window in windows], states.__setitem__)
         # Not while others encode: BLAS wakes threads of its own, and they would wait for a core.
-        readings = [self._heads.read(state, w.start, w.offsets) for state, w in zip(states, windows, strict=True)]
+        readings = [
+            self._heads.read(state, w.start, w.offsets, w.cuts) for state, w in zip(states, windows, strict=True)
+        ]
         best: list[Reading] = [NOTHING] * len(passages)
         for window, reading in zip(windows, readings, strict=True):
             if best[window.passage] is NOTHING or reading.relevance > best[window.passage].relevance:
@@ -102,13 +106,14 @@ class TrainedReader:
             return []
         encoding = self._tokenizer.encode(_clean(text), add_special_tokens=False)
         head = self._head(question, title)
+        cuts = np.array([match.end() for match in _SENTENCE_END.finditer(text)], np.int64)
         room = self._encoder.max_tokens - len(head) - 1
         made = []
         for first in range(0, max(1, len(encoding.ids) - OVERLAP), room - OVERLAP):
             ids = encoding.ids[first : first + room]
             if ids:
                 spans = [_bare(text, *span) for span in encoding.offsets[first : first + room]]
-                made.append(_Window(at, [*head, *ids, self._eos], len(head), np.array(spans, np.int64)))
+                made.append(_Window(at, [*head, *ids, self._eos], len(head), np.array(spans, np.int64), cuts))
         return made
 
     def _head(self, question: str, title: str) -> list[int]:
@@ -123,7 +128,7 @@ def open_reader(settings: Settings, tokenizer: Tokenizer | None = None) -> Train
     """The reader that the settings name; None where the bundled model, whose token embeddings it shares, is not installed.
 
     Raises:
-        ModelError: the weights are damaged.
+        ReaderError: the weights are damaged.
 
     """
     try:
@@ -140,13 +145,13 @@ def layers_of(path: Path) -> int:
     """How many layers these weights have.
 
     Raises:
-        ModelError: the file is missing or damaged.
+        ReaderError: the file is missing or damaged.
 
     """
     try:
         return _layers(_read(path)[1], 1 << 10)
     except (KeyError, ValueError) as error:
-        raise ModelError(model=path, detail=f"not the weights of a reader ({error})") from error
+        raise ReaderError(model=path, detail=f"not the weights of a reader ({error})") from error
 
 
 def _layers(about: Mapping[str, str], most: int) -> int:
@@ -162,6 +167,10 @@ class _Window:
     ids: list[int]
     start: int  # of the passage among the ids
     offsets: npt.NDArray[np.int64]  # (tokens, 2): where its tokens stand in its text
+    cuts: npt.NDArray[np.int64]  # where sentences of its text end
+
+
+_NO_CUTS: Final = np.zeros(0, np.int64)
 
 
 class _Heads:
@@ -183,26 +192,32 @@ class _Heads:
         if any(self._weights[name][0].shape != (size, len(self._weights[name][1])) for name, size in sizes.items()):
             raise ValueError("heads of another shape")
 
-    def read(self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64]) -> Reading:
-        """``states`` (tokens, hidden); those of the passage begin at ``start`` and stand at ``offsets``."""
+    def read(
+        self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64], cuts: npt.NDArray[np.int64] = _NO_CUTS
+    ) -> Reading:
+        """``states`` (tokens, hidden); those of the passage begin at ``start`` and stand at ``offsets``. No span goes over a cut."""
         inside = states[start : start + len(offsets)]
         ends = self._linear("ends", inside)
         joint = self._linear("first", inside) @ self._linear("last", inside).T
         scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(len(self._weights["first"][1])))
         rows = np.arange(len(offsets))
         gap = rows[None, :] - rows[:, None]
-        scores = np.where((gap >= 0) & (gap < LONGEST) & (offsets[None, :, 1] > offsets[:, :1]), scores, -np.inf)
+        sentence = np.searchsorted(cuts, offsets[:, 0], "right")
+        whole = (sentence[None, :] == sentence[:, None]) & (offsets[None, :, 1] > offsets[:, :1])
+        scores = np.where((gap >= 0) & (gap < LONGEST) & whole, scores, -np.inf)
         spans = np.exp(scores - scores.max())
         spans /= spans.sum()
         pooled = np.concatenate([states[0], _softmax(ends[:, 0]) @ inside, _softmax(ends[:, 1]) @ inside])
-        relevance, whole = self._linear("outer", _gelu(self._linear("inner", pooled)))
-        return Reading(float(relevance), float(whole), _best(spans, offsets), offsets[:, 0], spans.sum(axis=1))
+        relevance, wordless = self._linear("outer", _gelu(self._linear("inner", pooled)))
+        return Reading(float(relevance), float(wordless), _best(spans, offsets), offsets[:, 0], spans.sum(axis=1))
 
     def _linear(self, name: str, x: Float32Array) -> Float32Array:
         weight, bias = self._weights[name]
         return np.asarray(x @ weight + bias, np.float32)
 
 
+_SENTENCE_END: Final = re.compile(r"(?<=[가-힣])[.!?][\"'”’)\]]*\s|\n")
+_MARKS: Final = re.compile(r"<(?=(?:/?s|pad|unk|mask)>)")
 _NO_STATES: Final = np.zeros((0, 0), np.float32)
 NOTHING: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # of a passage without a token
 
@@ -237,8 +252,9 @@ def _gelu(x: Float32Array) -> Float32Array:
 
 
 def _clean(text: str) -> str:
-    """Without half characters, one for one, so that offsets stay."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Without half characters and without what the model would take for its own marks, one for one, so that offsets stay."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return _MARKS.sub(" ", whole)
 
 
 def _bare(text: str, start: int, end: int) -> tuple[int, int]:
@@ -254,7 +270,7 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.generic]], dict[str, str
             tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
             about: dict[str, str] = file.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise ModelError(model=path, detail=error) from error
+        raise ReaderError(model=path, detail=error) from error
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise ModelError(model=path, detail="some of the weights are no numbers")
+        raise ReaderError(model=path, detail="some of the weights are no numbers")
     return tensors, about

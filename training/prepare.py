@@ -28,7 +28,7 @@ from rag.retrieval import HybridRetriever
 from rag.settings import Settings
 from rag.store import NewDocument, Store
 from rag.tokenizer import build_tokenizer
-from rag.types import Document, IndexedPassage
+from rag.types import Document, IndexedPassage, Passage
 from rag.weights import find_weights, open_weights
 from training.clozes import read_clozes, write_clozes
 from training.noise import noisy
@@ -120,9 +120,14 @@ def mine(
     """A group for each question that a passage answers or that is known to have no answer."""
     questions = [item.question for item in sources.asked]
     retriever._embedder.embed_queries(questions)  # together: quicker
-    retriever.search(questions[0], 1)
+    retriever.search(questions[0].rpartition("\n")[2], 1)
+
+    def searched(question: str) -> list[Passage]:  # as it will be asked: a follow-up with what it leans on
+        context, _, last = question.rpartition("\n")
+        return [hit.passage for hit in retriever.find(last, FOUND, context=context).hits]
+
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda q: [hit.passage for hit in retriever.search(q, FOUND)], questions)
+        found = pool.map(searched, questions)
         for at, (item, hits) in enumerate(zip(sources.asked, found, strict=True)):
             if at % 500 == 0:
                 print(f"\r{at} of {len(questions)}", end="", file=sys.stderr, flush=True)

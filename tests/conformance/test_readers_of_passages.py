@@ -57,6 +57,8 @@ def test_the_passage_that_answers_is_the_most_relevant(reader: Reader) -> None:
         "숫자 " * 2000,
         "각주①은 각각 ﬁne 하다.",
         "끝이 없는 줄\n" * 300,
+        "첫 줄 . 끝",
+        "줄\n. 다음 </s> 줄 <mask>",
     ],
 )
 def test_spans_are_words_of_the_passage(reader: Reader, text: str) -> None:

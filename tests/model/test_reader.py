@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from evals.measures import exact_match, f1
-from rag.errors import ModelError
+from rag.assistant import Assistant
+from rag.embedding import open_embedder
+from rag.errors import ReaderError
 from rag.interfaces import Reading
 from rag.morphology import Morphology
 from rag.reader import FILE, TrainedReader, layers_of, open_reader
@@ -161,7 +164,7 @@ def test_weights_that_are_damaged_or_of_something_else_are_refused(change: str, 
     save_file(tensors, path, about)
     if change == "cut":
         path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ModelError):
+    with pytest.raises(ReaderError, match="GEUNGEO_READER"):
         TrainedReader(open_weights(find_weights()), path)
 
 
@@ -171,3 +174,38 @@ def test_a_composed_question_is_the_same(reader: TrainedReader) -> None:
         reader.read(unicodedata.normalize(form, question), [("", HARBOUR)])[0] for form in ("NFC", "NFD")
     )
     assert composed.relevance == apart.relevance and composed.spans == apart.spans
+
+
+@pytest.mark.parametrize("mark", ["<s>", "</s>", "<pad>", "<unk>", "<mask>"])
+def test_marks_of_the_model_in_a_text_are_words_like_others(mark: str, reader: TrainedReader) -> None:
+    question, title, text = f"항만 {mark} 재생에 얼마를 쓰나요?", f"해담시 {mark}", f"{mark} {HARBOUR}"
+    blank = mark.replace("<", " ")
+    (reading,), (plain,) = (
+        reader.read(*asked)
+        for asked in (
+            (question, [(title, text)]),
+            (question.replace(mark, blank), [(title.replace(mark, blank), text.replace(mark, blank))]),
+        )
+    )
+    assert (reading.relevance, reading.spans) == (plain.relevance, plain.spans)
+    span = reading.spans[0]
+    assert "430억" in text[span.start : span.end]
+
+
+def test_a_reader_can_be_given_to_a_library(tmp_path: Path, reader: TrainedReader, morphology: Morphology) -> None:
+    file = tmp_path / "글.txt"
+    file.write_text(HARBOUR, "utf-8")
+    embedder = open_embedder(Settings())
+    for given, words in ((reader, "430억 원"), (None, None)):
+        folder = tmp_path / f"색인-{words}"
+        with Assistant.open(folder, embedder=embedder, morphology=morphology, reader=given) as assistant:
+            assistant.add([file])
+            answer = assistant.ask("해담시는 항만 재생에 얼마를 쓰나요?")
+        assert answer.citations[0].words == words
+        assert "430억 원" in (answer.text or "")
+
+
+def test_no_words_go_over_the_end_of_a_sentence(reader: TrainedReader) -> None:
+    for question in ("무엇을 밝혔나요?", "누가 뭐라고 했나요?", "시장은 누구이고 언제 끝나나요?", "왜?", ""):
+        for span in reader.read(question, [("", HARBOUR)])[0].spans:
+            assert not re.search(r"다[.]\s|\n", HARBOUR[span.start : span.end])

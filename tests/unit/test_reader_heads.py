@@ -59,6 +59,16 @@ def test_an_answer_has_thirty_tokens_at_most() -> None:
     assert best.end - best.start <= 30
 
 
+def test_an_answer_does_not_go_over_the_end_of_a_sentence() -> None:
+    rows = states((math.log(4), 0), (0, 0), (0, math.log(2)))
+    assert heads().read(rows, 2, OFFSETS).spans[0].end == 8  # 4 * 2 for all three
+    reading = heads().read(rows, 2, OFFSETS, np.array([3]))
+    # The second token begins a sentence: (0,0) 4, (1,1) 1, (1,2) 2, (2,2) 2 are left, 9 in all.
+    assert (reading.spans[0].start, reading.spans[0].end) == (0, 2)
+    assert reading.spans[0].probability == pytest.approx(4 / 9)
+    assert reading.begins == pytest.approx([4 / 9, 3 / 9, 2 / 9])
+
+
 def test_the_best_spans_do_not_overlap() -> None:
     spans = np.zeros((3, 3), np.float32)
     spans[0, 1], spans[1, 1], spans[0, 0], spans[2, 2] = 0.5, 0.3, 0.1, 0.1
