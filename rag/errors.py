@@ -302,7 +302,10 @@ class ReaderError(ModelError):
     """The weights of the reader cannot be read. Fields: model, detail."""
 
     english = "The reader {model} cannot be loaded: {detail}. Set GEUNGEO_READER to a file of `python -m training.more`, or unset it."
-    korean = "{model} 독해 모델을 불러올 수 없습니다: {detail}. GEUNGEO_READER를 `python -m training.more`로 만든 파일로 설정하거나 지워 주세요."
+    korean = (
+        "{model} 독해 모델을 불러올 수 없습니다: {detail}. "
+        "GEUNGEO_READER를 `python -m training.more`로 만든 파일로 설정하거나 지워 주세요."
+    )
 
 
 class OutputError(GeungeoError):
