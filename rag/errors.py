@@ -88,6 +88,7 @@ _DETAILS = {os.strerror(code): korean for code, korean in _SYSTEM.items()} | {
     "unable to open database file": "데이터베이스 파일을 열 수 없습니다",
     "attempt to write a readonly database": "쓸 수 없는 파일입니다",
     "disk I/O error": "디스크 입출력 오류입니다",
+    "some of the weights are no numbers": "가중치에 숫자가 아닌 것이 있습니다",
     "the documents keep changing or do not agree with their index": "문서가 계속 바뀌거나 색인과 맞지 않습니다",
 }
 # Those with a value in them.
@@ -96,6 +97,8 @@ _PATTERNS = {
     r'"(\w+)" holds a zero or half a character': '"{}"에 0인 글자나 반쪽 글자가 있습니다',
     r'"(\w+)" is empty': '"{}"가 비어 있습니다',
     r"the id (.*) stands twice": "id {}가 두 번 나옵니다",
+    r"not the weights of a reader \((.*)\)": "독해 모델의 가중치가 아닙니다 ({})",
+    r"not a safetensors file \((.*)\)": "safetensors 파일이 아닙니다 ({})",
     r"no such (?:table|column): (.*)": "있어야 할 {} 표가 없습니다",
 }
 
@@ -301,10 +304,13 @@ class ModelError(GeungeoError):
 class ReaderError(ModelError):
     """The weights of the reader cannot be read. Fields: model, detail."""
 
-    english = "The reader {model} cannot be loaded: {detail}. Set GEUNGEO_READER to a file of `python -m training.more`, or unset it."
+    english = (
+        "The reader {model} cannot be loaded: {detail}. "
+        "Is it what GEUNGEO_READER names, name a file of `python -m training.more`; else install the library again."
+    )
     korean = (
         "{model} 독해 모델을 불러올 수 없습니다: {detail}. "
-        "GEUNGEO_READER를 `python -m training.more`로 만든 파일로 설정하거나 지워 주세요."
+        "GEUNGEO_READER로 정한 파일이면 `python -m training.more`로 만든 파일로 바꾸고, 아니면 다시 설치해 주세요."
     )
 
 

@@ -142,8 +142,7 @@ class ReadingAnswerer:
 
     def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
         """Read the hits; there is at least one."""
-        passages = [(documents[hit.passage.document].title, hit.passage.text) for hit in found.hits]
-        return judge(found, self._reader.read(question, passages), with_scores=self._with_scores)
+        return judge(found, self._reader.read(question, *readable(found, documents)), with_scores=self._with_scores)
 
     def conclude(self, question: str, judged: Judged, documents: Mapping[str, Document]) -> Concluded:
         """What to cite, the best first, and what speaks for it."""
@@ -178,19 +177,25 @@ class ReadingAnswerer:
         return Citation(document.id, document.title, first, last, quote, start, end, document.sha256)
 
 
+def readable(found: Found, documents: Mapping[str, Document]) -> tuple[list[tuple[str, str]], list[list[int]]]:
+    """The hits as a ``Reader`` takes them: title and text, and where sentences begin in the text."""
+    passages = [(documents[hit.passage.document].title, hit.passage.text) for hit in found.hits]
+    return passages, [[s.start - p.passage.start for s in p.sentences] for p in found.passages]
+
+
 def _overlap(one: Citation, other: Citation) -> bool:
     return one.document == other.document and one.start < other.end and other.start < one.end
 
 
 def best_words(judged: Judged) -> _Best | None:
     """The most probable words of all passages; None where no words in particular answer, or there are none."""
-    if judged.readings[0].whole > 0:
+    if judged.readings[0].wordless > 0:
         return None
     found = [
         (float(share) * span.probability, -at, span)
         for at, (share, reading) in enumerate(zip(judged.shares, judged.readings, strict=True))
         for span in reading.spans[:1]
-        if reading.whole <= 0
+        if reading.wordless <= 0
     ]
     if not found:
         return None

@@ -68,16 +68,19 @@ class WordReader:
     """A ``Reader`` that matches words: what white space parts, without the marks at their ends.
 
     A passage's relevance is 10 times the share of the question's words that stand in it, less 5; 0 for a half of them. The answer is
-    the run of other words after the last of them, in its line, up to the first that ends with a full stop; all of the probability is
-    there. A question that begins with 정말 has no words in particular for an answer.
+    the run of other words after the last of them, in its line and sentence, up to the first that ends with a full stop; all of the
+    probability is there. A question that begins with 정말 has no words in particular for an answer.
     """
 
-    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[Reading]:
+    def read(
+        self, question: str, passages: Sequence[tuple[str, str]], sentences: Sequence[Sequence[int]] = ()
+    ) -> list[Reading]:
         """As the seam has it; titles are not read."""
         asked = {word.strip(_MARKS) for word in question.split("\n")[-1].split()} - {""}
-        return [self._read(asked, question, text) for _, text in passages]
+        starts = sentences or [()] * len(passages)
+        return [self._read(asked, question, text, set(some)) for (_, text), some in zip(passages, starts, strict=True)]
 
-    def _read(self, asked: set[str], question: str, text: str) -> Reading:
+    def _read(self, asked: set[str], question: str, text: str, starts: set[int]) -> Reading:
         found = [(m.start(), m.end(), m[0].strip(_MARKS)) for m in re.finditer(r"\S+", text)]
         words = [word for word in found if word[2]]  # a mark alone is none
         if not words or not asked:
@@ -85,7 +88,8 @@ class WordReader:
         shared = [at for at, (_, _, word) in enumerate(words) if word in asked]
         first = last = min(shared[-1] + 1 if shared else 0, len(words) - 1)
         while last + 1 < len(words) and words[last + 1][2] not in asked:
-            if text[: words[last][1]].endswith(".") or "\n" in text[words[last][1] : words[last + 1][0]]:
+            end, following = words[last][1], words[last + 1][0]
+            if text[:end].endswith(".") or "\n" in text[end:following] or following in starts:
                 break
             last += 1
         begins = np.zeros(len(words), np.float32)
@@ -93,8 +97,8 @@ class WordReader:
         end = words[last][1] - (text[: words[last][1]].endswith("."))
         share = len(asked & {word for _, _, word in words}) / len(asked)
         places = np.array([start for start, _, _ in words], np.int64)
-        whole = 1.0 if question.split("\n")[-1].startswith("정말") else -1.0
-        return Reading(10 * share - 5, whole, (Span(words[first][0], end, 1.0, words[last][0]),), places, begins)
+        wordless = 1.0 if question.split("\n")[-1].startswith("정말") else -1.0
+        return Reading(10 * share - 5, wordless, (Span(words[first][0], end, 1.0, words[last][0]),), places, begins)
 
 
 _MARKS = ".,?!"

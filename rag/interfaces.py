@@ -55,13 +55,13 @@ class Span:
 class Reading:
     """What a passage says of a question.
 
-    ``relevance`` is the logarithm of the odds that this passage answers against that none does. ``whole`` above 0 says that no words in
-    particular answer, as of a yes-or-no question. ``spans`` do not overlap and are best first. ``begins`` says of each token, which stands
-    at ``places`` in the text, how probable it is that the answer begins there; they sum to 1.
+    ``relevance`` is the logarithm of the odds that this passage answers against that none does, ``wordless`` that of the odds that no
+    words in particular do, as of a yes-or-no question. ``spans`` do not overlap and are best first. ``begins`` says of each token, which
+    stands at ``places`` in the text, how probable it is that the answer begins there; they sum to 1.
     """
 
     relevance: float
-    whole: float
+    wordless: float
     spans: tuple[Span, ...]
     places: npt.NDArray[np.int64]  # (tokens,) code points, rising
     begins: npt.NDArray[np.float32]  # (tokens,)
@@ -75,11 +75,14 @@ class Reading:
 class Reader(Protocol):
     """Reads passages for a question. Thread-safe."""
 
-    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[Reading]:
+    def read(
+        self, question: str, passages: Sequence[tuple[str, str]], sentences: Sequence[Sequence[int]] = ()
+    ) -> list[Reading]:
         """What each passage, a (title, text), says of the question, in the order given; each is read by itself.
 
         A question that leans on earlier ones comes with them, a line each, itself the last. A passage may be empty or as long as it
-        likes.
+        likes. ``sentences`` says where those of each passage begin in its text, rising: the words that answer stand in one of them.
+        Without it they may stand anywhere.
         """
         ...
 

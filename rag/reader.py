@@ -4,15 +4,17 @@ A small reader (``rag/reader.safetensors``; docs/reader.md is its model card, ``
 with a head that finds the answer in a passage and one that judges the passage. It runs as ``rag.encoder`` runs the bundled one, in
 8-bit integers, each passage on one core, and shares its token embeddings.
 
-The words and the passage are judged apart. Among the spans of a passage, none of which goes on after the end of a sentence or a line,
-probabilities sum to 1, whether it answers or not; the relevance
-is a logarithm of odds against "none of the passages", trained over all passages of a question at once (listwise, with an empty choice),
-and its head sees the states where the answer seems to begin and end, so that a place found for a "when" speaks against the passage.
+The words and the passage are judged apart. Among the spans of a passage, each inside one of its sentences, probabilities sum to 1,
+whether it answers or not; the relevance is a logarithm of odds against "none of the passages", trained over all passages of a question at
+once (listwise, with an empty choice), and its head sees the states where the answer seems to begin and end, so that a place found for a
+"when" speaks against the passage.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -79,20 +81,23 @@ class TrainedReader:
         self._tokenizer = tokenizer or build_tokenizer(bundled.tokenizer)
         self._bos, self._eos = bundled.tokenizer.bos, bundled.tokenizer.eos
 
-    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[Reading]:
-        """What each passage, a (title, text), says of the question, in the order given.
+    def read(
+        self, question: str, passages: Sequence[tuple[str, str]], sentences: Sequence[Sequence[int]] = ()
+    ) -> list[Reading]:
+        """What each passage, a (title, text), says of the question, in the order given. ``sentences``: as the seam has it.
 
         Each is read by itself: what it says does not depend on the others, nor on their order.
         """
         windows: list[_Window] = []
         for at, (title, text) in enumerate(passages):
-            windows += self._windows(at, question, title, text)
+            starts = np.array(sentences[at] if sentences else (), np.int64)
+            windows += self._windows(at, question, title, text, starts)
         states: list[Float32Array] = [_NO_STATES] * len(windows)
         if windows:
             self._encoder.encode_each([window.ids for window in windows], states.__setitem__)
         # Not while others encode: BLAS wakes threads of its own, and they would wait for a core.
         readings = [
-            self._heads.read(state, w.start, w.offsets, w.cuts) for state, w in zip(states, windows, strict=True)
+            self._heads.read(state, w.start, w.offsets, w.sentences) for state, w in zip(states, windows, strict=True)
         ]
         best: list[Reading] = [NOTHING] * len(passages)
         for window, reading in zip(windows, readings, strict=True):
@@ -100,20 +105,21 @@ class TrainedReader:
                 best[window.passage] = reading
         return best
 
-    def _windows(self, at: int, question: str, title: str, text: str) -> list[_Window]:
+    def _windows(
+        self, at: int, question: str, title: str, text: str, sentences: npt.NDArray[np.int64]
+    ) -> list[_Window]:
         """The passage behind the question, in as many windows as it takes. A passage without a word has none."""
         if not text.strip():
             return []
         encoding = self._tokenizer.encode(_clean(text), add_special_tokens=False)
         head = self._head(question, title)
-        cuts = np.array([match.end() for match in _SENTENCE_END.finditer(text)], np.int64)
         room = self._encoder.max_tokens - len(head) - 1
         made = []
         for first in range(0, max(1, len(encoding.ids) - OVERLAP), room - OVERLAP):
             ids = encoding.ids[first : first + room]
             if ids:
-                spans = [_bare(text, *span) for span in encoding.offsets[first : first + room]]
-                made.append(_Window(at, [*head, *ids, self._eos], len(head), np.array(spans, np.int64), cuts))
+                spans = [token_span(text, *span) for span in encoding.offsets[first : first + room]]
+                made.append(_Window(at, [*head, *ids, self._eos], len(head), np.array(spans, np.int64), sentences))
         return made
 
     def _head(self, question: str, title: str) -> list[int]:
@@ -167,10 +173,7 @@ class _Window:
     ids: list[int]
     start: int  # of the passage among the ids
     offsets: npt.NDArray[np.int64]  # (tokens, 2): where its tokens stand in its text
-    cuts: npt.NDArray[np.int64]  # where sentences of its text end
-
-
-_NO_CUTS: Final = np.zeros(0, np.int64)
+    sentences: npt.NDArray[np.int64]  # (n,): where those of its text begin
 
 
 class _Heads:
@@ -193,18 +196,21 @@ class _Heads:
             raise ValueError("heads of another shape")
 
     def read(
-        self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64], cuts: npt.NDArray[np.int64] = _NO_CUTS
+        self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
     ) -> Reading:
-        """``states`` (tokens, hidden); those of the passage begin at ``start`` and stand at ``offsets``. No span goes over a cut."""
+        """``states`` (tokens, hidden); those of the passage begin at ``start`` and stand at ``offsets``, (its tokens, 2).
+
+        No span goes over the beginning of a sentence, (n,) in the same text.
+        """
         inside = states[start : start + len(offsets)]
         ends = self._linear("ends", inside)
         joint = self._linear("first", inside) @ self._linear("last", inside).T
         scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(len(self._weights["first"][1])))
         rows = np.arange(len(offsets))
         gap = rows[None, :] - rows[:, None]
-        sentence = np.searchsorted(cuts, offsets[:, 0], "right")
-        whole = (sentence[None, :] == sentence[:, None]) & (offsets[None, :, 1] > offsets[:, :1])
-        scores = np.where((gap >= 0) & (gap < LONGEST) & whole, scores, -np.inf)
+        inside_one = np.equal.outer(*[np.searchsorted(sentences, offsets[:, 0], "right")] * 2)
+        possible = (gap >= 0) & (gap < LONGEST) & inside_one & (offsets[None, :, 1] > offsets[:, :1])
+        scores = np.where(possible, scores, -np.inf)
         spans = np.exp(scores - scores.max())
         spans /= spans.sum()
         pooled = np.concatenate([states[0], _softmax(ends[:, 0]) @ inside, _softmax(ends[:, 1]) @ inside])
@@ -216,7 +222,6 @@ class _Heads:
         return np.asarray(x @ weight + bias, np.float32)
 
 
-_SENTENCE_END: Final = re.compile(r"(?<=[가-힣])[.!?][\"'”’)\]]*\s|\n")
 _MARKS: Final = re.compile(r"<(?=(?:/?s|pad|unk|mask)>)")
 _NO_STATES: Final = np.zeros((0, 0), np.float32)
 NOTHING: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # of a passage without a token
@@ -253,11 +258,10 @@ def _gelu(x: Float32Array) -> Float32Array:
 
 def _clean(text: str) -> str:
     """Without half characters and without what the model would take for its own marks, one for one, so that offsets stay."""
-    whole = text.encode("utf-8", "replace").decode("utf-8")
-    return _MARKS.sub(" ", whole)
+    return _MARKS.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _bare(text: str, start: int, end: int) -> tuple[int, int]:
+def token_span(text: str, start: int, end: int) -> tuple[int, int]:
     """A token's span without the space in front of its word."""
     while start < end and text[start].isspace():
         start += 1
@@ -269,8 +273,10 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.generic]], dict[str, str
         with safe_open(path, framework="numpy") as file:
             tensors: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
             about: dict[str, str] = file.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise ReaderError(model=path, detail=error) from error
+    except OSError as error:  # a missing file comes without a number
+        raise ReaderError(model=path, detail=error.strerror or os.strerror(errno.ENOENT)) from error
+    except (SafetensorError, TypeError) as error:  # TypeError: of numbers that numpy does not know
+        raise ReaderError(model=path, detail=f"not a safetensors file ({error})") from error
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
         raise ReaderError(model=path, detail="some of the weights are no numbers")
     return tensors, about

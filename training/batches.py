@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -79,10 +80,18 @@ class Data:
         self.arrays: Arrays = dict(np.load(folder / "data.npz"))
         self.base: Arrays = dict(np.load(folder / "base.npz"))
         self.sources = [str(name) for name in self.arrays["sources"]]
+        self.families = [str(name) for name in self.arrays["families"]]
 
     def family(self, kind: str, group: int) -> str:
         """The files of written questions that a group is of; "" where it is of none."""
-        return str(self.arrays["families"][self.arrays[f"{kind}_family"][group]])
+        return self.families[int(self.arrays[f"{kind}_family"][group])]
+
+    def checksum(self) -> int:
+        """Of all arrays."""
+        total = 0
+        for name in sorted(self.arrays):
+            total = zlib.crc32(np.ascontiguousarray(self.arrays[name]).tobytes(), total)
+        return total
 
     def row(self, table: str, at: int) -> np.ndarray:
         """Token ids."""

@@ -5,6 +5,7 @@ Recurring spans (Ram et al. 2021) in the form of a question (as Lewis et al. 201
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import re
@@ -25,16 +26,19 @@ CLOZES = 12  # of a document at most
 NOUNS = frozenset({"NNG", "NNP", "NNB", "NR", "SL", "SH", "SN"})
 
 
-def write_clozes(path: Path, records: Sequence[dict[str, str]]) -> None:
-    """Clozes of these documents, a line of JSON each; made once, by two processes."""
+def write_clozes(folder: Path, records: Sequence[dict[str, str]]) -> Path:
+    """Clozes of these documents, a line of JSON each; made once, by two processes. Returns the file, named by what it is made of."""
+    texts = json.dumps([(r["id"], r["title"], r["text"]) for r in records], ensure_ascii=False)
+    path = folder / f"clozes-{hashlib.sha256(texts.encode()).hexdigest()[:12]}.jsonl"
     if path.exists():
-        return
-    with ProcessPoolExecutor(2) as pool, path.with_suffix(".part").open("w") as file:
+        return path
+    with ProcessPoolExecutor(2) as pool, path.with_suffix(".part").open("w", encoding="utf-8") as file:
         for at, made in enumerate(pool.map(clozes_of, records, chunksize=8)):
             file.writelines(json.dumps(cloze._asdict(), ensure_ascii=False) + "\n" for cloze in made)
             if at % 100 == 0:
                 print(f"\r{at} of {len(records)}", end="", file=sys.stderr, flush=True)
     path.with_suffix(".part").rename(path)
+    return path
 
 
 def read_clozes(path: Path, records: Mapping[str, dict[str, str]], tables: Tables) -> Iterator[Group]:

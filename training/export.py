@@ -23,7 +23,6 @@ from rag.reader import FORMAT
 from training.batches import Data, Plan, batches_of, texts_of
 from training.model import HEAD_NAMES, ReaderModel, build, names
 from training.outliers import channels, watch
-from training.train import EPSILON
 
 SAMPLE = 60  # groups
 
@@ -54,7 +53,7 @@ def averaged(data: Data, runs: Sequence[Path]) -> ReaderModel:
     """The mean of the runs' weights."""
     states = [torch.load(run / "state.pt", map_location="cpu", weights_only=True)["model"] for run in runs]
     layers = 1 + max(int(name.split(".")[3]) for name in states[0] if name.startswith("bert.encoder.layer."))
-    model = build(data.arrays["words"], data.base, layers, EPSILON)
+    model = build(data.arrays["words"], data.base, layers)
     mean = {
         name: torch.stack([state[name].float() for state in states]).mean(0)
         for name, tensor in states[0].items()

@@ -34,7 +34,7 @@ from sklearn.linear_model import LogisticRegression
 
 import rag.exact as exact
 from rag.assistant import PASSAGES_READ
-from rag.exact import ReadingAnswerer, Signs
+from rag.exact import ReadingAnswerer, Signs, readable
 from rag.interfaces import Reading
 from rag.morphology import Morphology
 from rag.reader import FILE, TrainedReader
@@ -103,8 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         ("missing own", retriever.find(question, PASSAGES_READ, context=context, within=own))]  # fmt: skip
             made = []
             for kind, found in ways:
-                passages = [(records[h.passage.document]["title"], h.passage.text) for h in found.hits]
-                made.append(Case(kind, item, found, reader.read(item.question, passages)))
+                made.append(Case(kind, item, found, reader.read(item.question, *readable(found, documents))))
             return made
 
         cases: list[Case] = []

@@ -42,20 +42,19 @@ def measure(
         none["answerable"].append(nothing(relevance))
         if not right.all() and source != "boolq":
             none["removed"].append(nothing(relevance[~right]))
-        hit, exact = float(right[relevance.argmax()]), float("nan")
-        row = int(right.argmax())
-        if batch.spans[row, 0] >= 0:
-            best, length = int(read.spans[row].argmax()), read.spans.shape[1]
-            exact = float([best // length, best % length] == batch.spans[row].tolist())
-        by.setdefault(source, []).append((hit, exact, hit * exact))
+        hit, row = float(right[relevance.argmax()]), int(right.argmax())
+        best, length = int(read.spans[row].argmax()), read.spans.shape[1]
+        exact = float([best // length, best % length] == batch.spans[row].tolist())
+        worded = batch.spans[row, 0] >= 0
+        if worded:
+            by.setdefault(source, []).append((hit, exact, hit * exact))
     model.train()
     figures: dict[str, Any] = {
         source: {
             "n": len(rows),
-            **dict(zip(("hit", "exact", "both"), np.nanmean(rows, 0).round(4).tolist(), strict=True)),
+            **dict(zip(("hit", "exact", "both"), np.mean(rows, 0).round(4).tolist(), strict=True)),
         }
         for source, rows in by.items()
-        if source != "boolq"
     }
     for kind in ("missing", "removed"):
         if none[kind]:

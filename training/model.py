@@ -36,7 +36,7 @@ class Read(NamedTuple):
 
     spans: Tensor  # (n, t, t) float32: log probability of each span within its passage
     relevance: Tensor  # (n,) float32
-    whole: Tensor  # (n,) float32: above 0, no words in particular answer, as of a yes-or-no question
+    wordless: Tensor  # (n,) float32: above 0, no words in particular answer, as of a yes-or-no question
 
 
 class ReaderModel(nn.Module):
@@ -48,7 +48,7 @@ class ReaderModel(nn.Module):
         config = BertConfig(
             vocab_size=vocabulary, hidden_size=HIDDEN, num_hidden_layers=layers, num_attention_heads=HEADS,
             intermediate_size=WIDE, max_position_embeddings=POSITIONS, type_vocab_size=2, layer_norm_eps=1e-12,
-            pad_token_id=0, attn_implementation="sdpa",
+            pad_token_id=1, attn_implementation="sdpa",
         )  # fmt: skip
         self.bert = BertModel(config, add_pooling_layer=False)
         self.ends = nn.Linear(HIDDEN, 2)
@@ -79,20 +79,17 @@ class ReaderModel(nn.Module):
         return Read(spans, judged[:, 0], judged[:, 1])
 
 
-def build(words: np.ndarray, base: Arrays, layers: int, epsilon: float) -> ReaderModel:
+def build(words: np.ndarray, base: Arrays, layers: int) -> ReaderModel:
     """A reader that starts from the bundled encoder. ``words`` are the rows of its vocabulary in 4 bits, ``base`` the other tensors."""
     model = ReaderModel(len(words), layers)
     state = {"bert.embeddings.word_embeddings.weight": dequantize(words.reshape(-1, BLOCK_BYTES)).reshape(-1, HIDDEN)}
     wanted = dict(model.named_parameters())
     for name, long in names(layers).items():
         stored = base[name]  # float32, or blocks of 4 bits
-        whole = stored if stored.dtype == np.float32 else dequantize(stored.reshape(-1, BLOCK_BYTES))
-        state[long] = whole.reshape(wanted[long].shape)
+        values = stored if stored.dtype == np.float32 else dequantize(stored.reshape(-1, BLOCK_BYTES))
+        state[long] = values.reshape(wanted[long].shape)
     missing, unknown = model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()}, strict=False)
     assert not unknown and all(name.split(".")[0] != "bert" for name in missing), (missing, unknown)
-    for module in model.bert.modules():
-        if isinstance(module, nn.LayerNorm):
-            module.eps = epsilon
     for head in (model.ends, model.first, model.last, model.inner, model.outer):
         nn.init.normal_(head.weight, std=0.02)
         nn.init.zeros_(head.bias)

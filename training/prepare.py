@@ -56,25 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     rng = random.Random(3)
     sources = squad_sources(options.squad) if options.squad else read_sources(Path(data or ""))
-    bulk = rng.sample(sorted(sources.bulk), min(options.bulk, len(sources.bulk)))
-    searched = bulk[: len(bulk) // 2]
     apart = set[str]() if options.squad else held_out(sources)
-    whole = sources.documents | {id: sources.bulk[id] for id in bulk}
-    file = options.out / "clozes.jsonl"
+    bulk = rng.sample(some := sorted(set(sources.bulk) - apart), min(options.bulk, len(some)))
+    file = None
     if not options.squad and not options.no_clozes:
-        write_clozes(file, [record for id, record in whole.items() if id not in apart])
+        records = sources.documents | {id: sources.bulk[id] for id in bulk}
+        file = write_clozes(options.out, [record for id, record in records.items() if id not in apart])
     weights = open_weights(find_weights())
     morphology = Morphology()
     tables = Tables(build_tokenizer(weights.tokenizer))
-    records = sources.documents | {id: sources.bulk[id] for id in searched}
+    records = sources.documents | {id: sources.bulk[id] for id in bulk[: len(bulk) // 2]}
     with tempfile.TemporaryDirectory() as folder:
         retriever, cut = library(Path(folder), records.values(), morphology)
         pieces, rows = passages_of(cut, records, tables)
         groups = list(mine(sources, apart, retriever, pieces, rows, tables, records, rng))
     print(f"{len(groups)} groups over {len(tables.passages)} passages", file=sys.stderr)
-    clozes = (
-        [] if options.squad or options.no_clozes else list(read_clozes(file, sources.documents | sources.bulk, tables))
-    )
+    clozes = list(read_clozes(file, sources.documents | sources.bulk, tables)) if file else []
     print(f"{len(clozes)} clozes, {len(tables.passages)} passages in all", file=sys.stderr)
     write(options.out, tables, groups, clozes)
     return 0
@@ -119,6 +116,8 @@ def mine(
 ) -> Iterator[Group]:  # fmt: skip
     """A group for each question that a passage answers or that is known to have no answer."""
     questions = [item.question for item in sources.asked]
+    if not questions:
+        raise ValueError("there are no questions")
     retriever._embedder.embed_queries(questions)  # together: quicker
     retriever.search(questions[0].rpartition("\n")[2], 1)
 

@@ -105,13 +105,13 @@ def squad_sources(paths: Sequence[Path]) -> Sources:
 
 def held_out(sources: Sources) -> set[str]:
     """The documents of a part of the titles, the same at every run."""
-    titles = sorted({_title(record) for record in sources.documents.values()})
-    chosen = {title for title in titles if random.Random(f"held out {title}").random() < HELD_OUT}
-    return {id for id, record in sources.documents.items() if _title(record) in chosen}
+    records = sources.documents | sources.bulk
+    return {id for id, record in records.items() if is_held_out(record["title"] or record["id"])}
 
 
-def _title(record: dict[str, str]) -> str:
-    return record["title"] or record["id"]
+def is_held_out(title: str) -> bool:
+    """Whether documents with this title are never trained on."""
+    return random.Random(f"held out {title}").random() < HELD_OUT
 
 
 def _written(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tokenizers import Tokenizer
 
-from rag.reader import QUESTION_TOKENS, TITLE_TOKENS
+from rag.reader import LONGEST, QUESTION_TOKENS, TITLE_TOKENS, token_span
 from rag.weights import find_weights, open_weights
 
 PASSAGE_TOKENS = 320
@@ -69,23 +69,21 @@ class Tables:
     def tokens(self, document: str, start: int, text: str) -> Piece:
         """A stretch of a document as a passage."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        offsets = [bare(text, *span, start) for span in encoding.offsets]
+        offsets = [(a + start, b + start) for a, b in (token_span(text, *span) for span in encoding.offsets)]
         return Piece(document, start, start + len(text), encoding.ids, offsets)
 
 
-def bare(text: str, start: int, end: int, shift: int = 0) -> tuple[int, int]:
-    """A token's span without the space before it, moved by ``shift``."""
-    while start < end and text[start].isspace():
-        start += 1
-    return start + shift, end + shift
-
-
 def covering(piece: Piece, start: int, end: int) -> tuple[int, int] | None:
-    """The first and last token of the passage that touch the span; None where the passage does not hold all of it."""
+    """The first and last token of the passage that touch the span; None where the passage does not hold all of it.
+
+    None, too, where they are more than a reader marks.
+    """
     if start < piece.start or end > piece.end:
         return None
     touching = [at for at, (a, b) in enumerate(piece.offsets[:PASSAGE_TOKENS]) if a < end and b > start]
-    return (touching[0], touching[-1]) if touching and piece.offsets[touching[-1]][1] >= end else None
+    if not touching or piece.offsets[touching[-1]][1] < end or touching[-1] - touching[0] >= LONGEST:
+        return None
+    return touching[0], touching[-1]
 
 
 def write(out: Path, tables: Tables, groups: Sequence[Group], clozes: Sequence[Group]) -> None:
@@ -97,7 +95,6 @@ def write(out: Path, tables: Tables, groups: Sequence[Group], clozes: Sequence[G
     new = np.full(weights.shape.vocabulary, -1, np.int32)
     new[used] = np.arange(len(used))
     arrays: dict[str, Any] = {
-        "vocabulary": np.array(used, np.int32),
         "words": np.array(weights.q4_rows("emb.word", weights.shape.vocabulary)[used]),
         "title_of": np.array(tables.title_of, np.int32),
     }

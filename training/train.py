@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -32,8 +33,6 @@ from training.batches import PLANS, Batch, Data, Plan, Steps, epochs, steps_of
 from training.measure import measure
 from training.model import FAR, LAYERS, ReaderModel, build, load_weights, without_slow_chance
 
-EPSILON = 1e-12
-
 
 def loss_of(model: ReaderModel, batches: Sequence[Batch], groups: int, ranking: bool) -> tuple[Tensor, Tensor]:
     """The loss of the spans and that of the ranking, each a mean over groups.
@@ -42,7 +41,7 @@ def loss_of(model: ReaderModel, batches: Sequence[Batch], groups: int, ranking: 
     have among all of the group and "none", whose score is 0 (where none is right it is "none" that counts); a half as much, each
     passage judged alone; and a fifth as much, whether words answer.
     """
-    relevance, whole, gold = [], [], []
+    relevance, odds, gold = [], [], []
     for batch in batches:
         read = model(batch.ids, batch.mask, batch.inside)
         rows = torch.arange(len(batch.ids), device=batch.ids.device)
@@ -50,7 +49,7 @@ def loss_of(model: ReaderModel, batches: Sequence[Batch], groups: int, ranking: 
             read.spans[rows, batch.spans[:, 0], batch.spans[:, 1]]
         )  # -1, -1 where there is none: left out below
         relevance.append(read.relevance)
-        whole.append(read.whole)
+        odds.append(read.wordless)
     scores, worded = torch.cat(relevance), torch.cat([batch.spans[:, 0] >= 0 for batch in batches]).float()
     right = torch.cat([batch.right for batch in batches]).float()
     spans = -(torch.cat(gold).clamp(min=-50) * worded).sum() / worded.sum().clamp(min=1)
@@ -65,7 +64,7 @@ def loss_of(model: ReaderModel, batches: Sequence[Batch], groups: int, ranking: 
     good[:, 0] = 1 - good.amax(1)
     listwise = (table.logsumexp(1) - table.masked_fill(good == 0, FAR).logsumexp(1)).mean()
     alone = functional.binary_cross_entropy_with_logits(scores, right)
-    wordless = functional.binary_cross_entropy_with_logits(torch.cat(whole), 1 - worded, weight=right, reduction="sum")
+    wordless = functional.binary_cross_entropy_with_logits(torch.cat(odds), 1 - worded, weight=right, reduction="sum")
     return spans, listwise + 0.5 * alone + 0.2 * wordless / right.sum().clamp(min=1)
 
 
@@ -73,9 +72,15 @@ def train(
     data: Data, model: ReaderModel, kind: str, plan: Plan, *,
     seed: int, out: Path, device: torch.device, micro: int, minutes: float | None, only: int | None,
 ) -> bool:  # fmt: skip
-    """Train to the end of the plan or of the time. Returns whether the plan is done."""
+    """Train to the end of the plan or of the time. Returns whether the plan is done.
+
+    Raises:
+        SystemExit: ``out`` holds a run with other settings, another start or other data.
+
+    """
     out.mkdir(parents=True, exist_ok=True)
     total = steps_of(data, kind, plan, only)
+    run = repr((kind, plan, seed, only, total, data.checksum(), checksum(model)))
     encoder = [p for name, p in model.named_parameters() if p.requires_grad and name.startswith("bert")]
     heads = [p for name, p in model.named_parameters() if p.requires_grad and not name.startswith("bert")]
     optimizer = torch.optim.AdamW(
@@ -92,8 +97,10 @@ def train(
     state = out / "state.pt"
     if state.exists():
         saved = torch.load(state, map_location=device, weights_only=True)
-        if saved["plan"] != repr((plan, seed, only, total)):
-            raise SystemExit(f"{state} is of a run with other settings or data; choose another --out")
+        if saved["run"] != run:
+            raise SystemExit(
+                f"{state} is of a run with other settings, another start or other data; choose another --out"
+            )
         model.load_state_dict(saved["model"], strict=False)
         optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
@@ -106,7 +113,7 @@ def train(
     def save(step: int) -> None:
         tensors = {k: v for k, v in model.state_dict().items() if "word_embeddings" not in k}
         kept = {"model": tensors, "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(), "step": step}
-        torch.save(kept | {"plan": repr((plan, seed, only, total))}, state.with_suffix(".part"))
+        torch.save(kept | {"run": run}, state.with_suffix(".part"))
         state.with_suffix(".part").replace(state)  # a run that is killed here goes on from the last one
 
     steps = Steps(
@@ -134,7 +141,7 @@ def train(
                     "ranking": round(sums[1] / max(1, sums[2]), 4), "seconds": round(spent, 1)}  # fmt: skip
             log(out, line)
             sums[:] = 0
-        if time.monotonic() - last > 600 and device.type != "cuda":
+        if time.monotonic() - last > 600:
             save(step + 1)
             last = time.monotonic()
         if minutes is not None and spent > 60 * minutes and step + 1 < total:
@@ -144,10 +151,19 @@ def train(
     return True
 
 
+def checksum(model: ReaderModel) -> int:
+    """Of its weights but for the token embeddings, which stay."""
+    total = 0
+    for name, tensor in model.state_dict().items():
+        if "word_embeddings" not in name:
+            total = zlib.crc32(tensor.detach().cpu().contiguous().numpy().tobytes(), total)
+    return total
+
+
 def log(out: Path, line: dict[str, Any]) -> None:
     """Add a line to the log, and print it."""
     with (out / "log.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(json.dumps(line, allow_nan=False) + "\n")
     print(json.dumps(line), flush=True)
 
 
@@ -181,9 +197,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (value := getattr(options, name)) is not None
     }
     plan = Plan(**{**asdict(plan), **changes, "fresh": tuple(options.fresh)})
+    if bool(options.fresh) != (options.replay is not None):
+        parser.error("--fresh and --replay go together")
     torch.manual_seed(options.seed)
     data = Data(options.data)
-    model = build(data.arrays["words"], data.base, options.layers, EPSILON)
+    if unknown := set(plan.fresh) - set(data.families):
+        parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(filter(None, data.families))}")
+    model = build(data.arrays["words"], data.base, options.layers)
     if options.start and options.start.is_file():
         load_weights(model, options.start)
     elif options.start:

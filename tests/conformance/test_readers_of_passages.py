@@ -38,7 +38,11 @@ def test_one_reading_a_passage_in_their_order(reader: Reader) -> None:
 def test_a_passage_is_read_by_itself(reader: Reader) -> None:
     for passage, together in zip(PASSAGES, reader.read(QUESTION, PASSAGES), strict=True):
         (alone,) = reader.read(QUESTION, [passage])
-        assert (alone.relevance, alone.whole, alone.spans) == (together.relevance, together.whole, together.spans)
+        assert (alone.relevance, alone.wordless, alone.spans) == (
+            together.relevance,
+            together.wordless,
+            together.spans,
+        )
 
 
 def test_the_passage_that_answers_is_the_most_relevant(reader: Reader) -> None:
@@ -63,7 +67,7 @@ def test_the_passage_that_answers_is_the_most_relevant(reader: Reader) -> None:
 )
 def test_spans_are_words_of_the_passage(reader: Reader, text: str) -> None:
     (reading,) = reader.read("몇 명인가요?", [("제목", text)])
-    assert np.isfinite([reading.relevance, reading.whole]).all()
+    assert np.isfinite([reading.relevance, reading.wordless]).all()
     assert reading.spans
     previous = 1.0
     for span in reading.spans:
@@ -107,3 +111,14 @@ def test_an_answer_behind_a_long_passage_is_found(reader: Reader) -> None:
     span = reading.spans[0]
     assert span.start > len(long) - len(PASSAGES[0][1])
     assert span.start < len(long)
+
+
+def test_the_words_that_answer_stand_in_one_sentence(reader: Reader) -> None:
+    text = "축제 기간\n10월 3일 부터 9일 까지 열린다"
+    starts = [0, text.index("3일"), text.index("까지")]
+    for question in ("축제는 언제 열리나요?", "기간", "무엇이 얼마 동안 열려요?"):
+        (reading,) = reader.read(question, [("", text)], [starts])
+        assert reading.spans
+        for span in reading.spans:
+            assert not any(span.start < start < span.end for start in starts)
+        assert reading.share(0, len(text)) == pytest.approx(1, abs=1e-4)

@@ -57,18 +57,23 @@ class Saying:
         self.readings = readings
         self.asked: list[tuple[str, list[tuple[str, str]]]] = []
 
-    def read(self, question: str, passages: Sequence[tuple[str, str]]) -> list[Reading]:
+    def read(
+        self, question: str, passages: Sequence[tuple[str, str]], sentences: Sequence[Sequence[int]] = ()
+    ) -> list[Reading]:
         self.asked.append((question, list(passages)))
+        self.sentences = sentences
         return list(self.readings)
 
 
 def reading(
-    relevance: float, start: int, end: int, probability: float = 1.0, whole: float = -1.0, tail: int | None = None
+    relevance: float, start: int, end: int, probability: float = 1.0, wordless: float = -1.0, tail: int | None = None
 ) -> Reading:
     """One span, and the rest of the probability at the very beginning."""
     places = np.array(sorted({0, start}), np.int64)
     begins = np.array([probability] if start == 0 else [1 - probability, probability], np.float32)
-    return Reading(relevance, whole, (Span(start, end, probability, start if tail is None else tail),), places, begins)
+    return Reading(
+        relevance, wordless, (Span(start, end, probability, start if tail is None else tail),), places, begins
+    )
 
 
 def ask(
@@ -137,7 +142,7 @@ def test_words_that_cross_a_sentence_are_cited_in_both(morphology: Morphology) -
 def test_a_question_for_no_words_in_particular_is_answered_by_its_sentence(morphology: Morphology) -> None:
     some = document("글", f"{CHIP} {BIO}")
     start = some.text.index("정부는")
-    reader = Saying(reading(3.0, start, start + 3, whole=1.0))
+    reader = Saying(reading(3.0, start, start + 3, wordless=1.0))
     question = "정부는 바이오 분야에 지원하나요?"
     findings = found(question, [passage(some, CHIP, BIO)])
     answer = ReadingAnswerer(reader, morphology, SURE).answer(question, findings, {"글": some})
@@ -151,6 +156,13 @@ def test_below_the_threshold_it_is_declined_with_the_nearest(morphology: Morphol
     assert answer.reason == "not_in_documents" and answer.nearest is not None and answer.nearest.quote == BIO
     # e^-3 against 1 for none.
     assert answer.confidence == pytest.approx(math.exp(-3) / (1 + math.exp(-3)), abs=1e-6)
+
+
+def test_the_reader_is_told_where_sentences_begin(morphology: Morphology) -> None:
+    some = document("글", f"머리. {CHIP} {BIO}")
+    reader = Saying(reading(3.0, 0, 3))
+    ReadingAnswerer(reader, morphology, SURE).answer("뭐?", found("뭐?", [passage(some, CHIP, BIO)]), {"글": some})
+    assert reader.sentences == [[0, len(CHIP) + 1]]
 
 
 def test_nothing_found_is_no_documents(morphology: Morphology) -> None:

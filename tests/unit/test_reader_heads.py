@@ -10,6 +10,7 @@ import pytest
 from rag.reader import NOTHING, _best, _gelu, _Heads
 
 OFFSETS = np.array([[0, 2], [3, 5], [6, 8]])
+ANYWHERE = np.zeros(0, np.int64)
 
 
 def heads(**changed: object) -> _Heads:
@@ -29,7 +30,7 @@ def states(*rows: tuple[float, float]) -> np.ndarray:
 
 
 def test_spans_are_a_softmax_over_start_and_end() -> None:
-    reading = heads().read(states((math.log(2), 0), (0, 0), (0, math.log(3))), 2, OFFSETS)
+    reading = heads().read(states((math.log(2), 0), (0, 0), (0, math.log(3))), 2, OFFSETS, ANYWHERE)
     # Six spans: starts weigh 2, 1, 1 and ends 1, 1, 3. (0,0) 2, (0,1) 2, (0,2) 6, (1,1) 1, (1,2) 3, (2,2) 3: 17 in all.
     best = reading.spans[0]
     assert (best.start, best.end) == (0, 8) and best.probability == pytest.approx(6 / 17)
@@ -40,28 +41,28 @@ def test_spans_are_a_softmax_over_start_and_end() -> None:
 def test_both_ends_are_chosen_together() -> None:
     # Alone, ends and starts are all alike; tied, the first token goes with the second. 1 * log 8 for that pair, 0 for others.
     tied = heads(**{"ends.w": np.zeros((2, 2)), "first.w": np.array([[1.0, 0.0]]), "last.w": np.array([[0.0, 1.0]])})
-    reading = tied.read(states((math.log(8), 0), (0, 1), (0, 0)), 2, OFFSETS)
+    reading = tied.read(states((math.log(8), 0), (0, 1), (0, 0)), 2, OFFSETS, ANYWHERE)
     best = reading.spans[0]
     assert (best.start, best.end) == (0, 5) and best.probability == pytest.approx(8 / 13)
 
 
 def test_relevance_is_of_the_beginning_and_of_where_the_answer_stands() -> None:
     # Starts at the first token for certain, ends at the last: (100, 0) and (0, 100) are what is added to <s>.
-    reading = heads().read(states((100, 0), (0, 0), (0, 100)), 2, OFFSETS)
+    reading = heads().read(states((100, 0), (0, 0), (0, 100)), 2, OFFSETS, ANYWHERE)
     assert reading.relevance == pytest.approx(200, rel=1e-5)
-    assert reading.whole == 0
+    assert reading.wordless == 0
 
 
 def test_an_answer_has_thirty_tokens_at_most() -> None:
     offsets = np.array([[at, at + 1] for at in range(40)])
     rows = [(100.0, 0.0), *[(0.0, 0.0)] * 38, (0.0, 100.0)]
-    (best, *_) = heads().read(states(*rows), 2, offsets).spans
+    (best, *_) = heads().read(states(*rows), 2, offsets, ANYWHERE).spans
     assert best.end - best.start <= 30
 
 
 def test_an_answer_does_not_go_over_the_end_of_a_sentence() -> None:
     rows = states((math.log(4), 0), (0, 0), (0, math.log(2)))
-    assert heads().read(rows, 2, OFFSETS).spans[0].end == 8  # 4 * 2 for all three
+    assert heads().read(rows, 2, OFFSETS, ANYWHERE).spans[0].end == 8  # 4 * 2 for all three
     reading = heads().read(rows, 2, OFFSETS, np.array([3]))
     # The second token begins a sentence: (0,0) 4, (1,1) 1, (1,2) 2, (2,2) 2 are left, 9 in all.
     assert (reading.spans[0].start, reading.spans[0].end) == (0, 2)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,14 @@ import numpy as np
 import pytest
 import torch
 
+from rag.reader import LONGEST
 from training import export, more, prepare, train
-from training.batches import Batch, Data, Plan, epochs, steps_of, texts_of
-from training.model import Read
+from training.batches import Batch, Data, Plan, epochs, shares_of, steps_of, texts_of
+from training.measure import area
+from training.model import ByteDropout, Read, ReaderModel
+from training.noise import noisy
 from training.sources import squad_sources
+from training.tables import Piece, covering
 from training.train import loss_of
 
 PLAN = Plan(epochs=2, rate=1e-4, batch=4, passages=3, noisy=0, removed=0, untitled=0)
@@ -27,9 +33,10 @@ class Tables(Data):
 
     def __init__(self, groups: int) -> None:
         heads = [[at, at, 0, int(at % 10 == 9)] for at in range(groups)]
-        self.sources = ["klue_mrc"]
+        self.sources, self.families = ["klue_mrc"], [""]
         self.arrays = {
             "groups_head": np.array(heads, np.int32),
+            "groups_family": np.zeros(groups, np.int32),
             "groups_right": np.array([[2 * at, 1, 1] for at in range(groups)], np.int32),
             "groups_right_at": np.arange(groups + 1, dtype=np.int32),
             "groups_others": np.array([2 * at + 1 for at in range(groups)], np.int32),
@@ -133,3 +140,107 @@ def test_other_files_are_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert more.main([str(file), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "mine")]) == 0
     runs = [arguments[arguments.index("--out") + 1] for name, arguments in calls if name == "training.train"]
     assert runs[0] == runs[2] != runs[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [(None, "읽을 수 없습니다"), ("{", "JSON"), ('{"data": []}', "질문이 없습니다"), ("[]", "")],
+)
+def test_files_that_cannot_be_learned_from_are_told_in_one_line(
+    text: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "질문.json"
+    if text is not None:
+        file.write_text(text, "utf-8")
+    assert more.main([str(file), "--work", str(tmp_path / "work")]) == 1
+    error = capsys.readouterr().err
+    assert "질문.json" in error and told in error and error.count("\n") == 1
+    assert not (tmp_path / "work").exists()
+
+
+def test_where_the_weights_go_is_known_before_hours_of_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = squad(tmp_path / "a.json", "배는 아침에 떠난다.", "배는 언제?", "아침")
+    assert more.main([str(file), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "없음" / "w")]) == 1
+    assert "그런 폴더가 없습니다" in capsys.readouterr().err
+
+
+def small(seed: int = 1) -> ReaderModel:
+    torch.manual_seed(seed)
+    return ReaderModel(16, 1)
+
+
+def run(data: Data, out: Path, *, plan: Plan = PLAN, minutes: float | None = None, seed: int = 1) -> bool:
+    return train.train(
+        data, small(seed), "groups", plan, seed=1, out=out, device=torch.device("cpu"), micro=2, minutes=minutes, only=None,
+    )  # fmt: skip
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    data = Tables(20)
+    assert not run(data, tmp_path, minutes=0)  # a step is always taken
+    first = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert first["step"] == 1
+    assert run(data, tmp_path)
+    last = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert last["step"] == 9 and "bert.embeddings.word_embeddings.weight" not in last["model"]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert steps == [9]
+    assert not torch.equal(first["model"]["ends.weight"], last["model"]["ends.weight"])
+
+
+def test_a_run_does_not_go_on_with_something_else(tmp_path: Path) -> None:
+    assert not run(Tables(20), tmp_path, minutes=0)
+    others = Tables(20)
+    others.arrays["passages"][0] += 1
+    for data, plan, seed in (
+        (others, PLAN, 1), (Tables(20), replace(PLAN, rate=2e-4), 1), (Tables(20), PLAN, 2),
+    ):  # fmt: skip
+        with pytest.raises(SystemExit, match="another --out"):
+            run(data, tmp_path, plan=plan, seed=seed)
+
+
+def test_new_families_come_with_a_part_of_the_rest() -> None:
+    data = Tables(100)
+    data.families = ["", "new"]
+    data.arrays["groups_family"] = np.array([at % 2 for at in range(100)], np.int32)
+    plan = replace(PLAN, fresh=("new",), replay=0.25)
+    shares = shares_of(data, "groups", plan, None)
+    # Of a hundred ten are held out, all of odd number: 40 new, 50 others.
+    assert sum(share == 1 for share in shares.values()) == 40
+    assert sum(share == 0.25 for share in shares.values()) == 50
+    assert steps_of(data, "groups", plan, None) == int((40 + 50 / 4) / 4 * 2)
+    first = [group for step in islice(epochs(data, "groups", plan, 1, None), 12) for group in step]
+    new = [group for group in first if group % 2]
+    assert len(new) == len(set(new)) > 2 * (len(first) - len(new))
+
+
+def test_quick_dropout_keeps_the_mean() -> None:
+    dropout = ByteDropout(0.25, np.random.default_rng(1))
+    ones = torch.ones(400, 400)
+    dropped = dropout(ones)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.equal(dropout.eval()(ones), ones)
+
+
+def test_how_often_one_is_above_the_other() -> None:
+    assert area([1, 2], [2, 3]) == (0.5 + 1 + 1 + 1) / 4
+
+
+def test_careless_typing_keeps_something_to_ask() -> None:
+    question = "바이오 분야의 지원 금액은 얼마인가요?"
+    typed = {noisy(question, random.Random(seed)) for seed in range(50)}
+    assert len(typed) > 20 and all("바" in one or "이" in one for one in typed)
+    assert all(any(c.isalnum() for c in noisy("왜?", random.Random(seed))) for seed in range(50))
+
+
+def test_words_that_a_passage_holds_only_in_part_are_not_in_it() -> None:
+    piece = Piece("글", 10, 20, [1, 2, 3, 4], [(10, 12), (13, 15), (15, 17), (18, 20)])
+    assert covering(piece, 13, 17) == (1, 2)
+    assert covering(piece, 14, 16) == (1, 2)  # tokens that touch
+    assert covering(piece, 18, 21) is None and covering(piece, 8, 12) is None
+    long = Piece("글", 0, 100, list(range(100)), [(at, at + 1) for at in range(100)])
+    assert covering(long, 0, LONGEST) == (0, LONGEST - 1)
+    assert covering(long, 0, LONGEST + 1) is None  # more than a reader marks
