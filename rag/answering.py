@@ -87,7 +87,7 @@ class ExtractiveAnswerer:
     """Answers with whole sentences of the documents."""
 
     def __init__(self, model: str) -> None:
-        self._decline = DECLINE.get(model, UNFITTED)
+        self._model = model
 
     def answer(self, question: str, found: Found, documents: Mapping[str, Document], context: str = "") -> Answer:
         """The answer to ``question``: up to three sentences, the best first, or none.
@@ -97,17 +97,31 @@ class ExtractiveAnswerer:
         """
         if not found.hits:
             return Answer(question, False, None, reason="no_documents")
-        decline = self._decline[0 if is_korean(question) else 1]
+        decline = _decline_model(self._model, question)
         confidence = decline.confidence(evidence(found))
         ranked = without_repetition(without_titles(rank(found), documents))
         citations = verify((cite(c, documents[c.passage.passage.document]) for c in ranked[:CITATIONS]), documents)
         return answer_or_decline(question, citations, found, confidence, decline.threshold)
 
 
+def _decline_model(model: str, question: str) -> DeclineModel:
+    return DECLINE.get(model, UNFITTED)[0 if is_korean(question) else 1]
+
+
+def is_related(model: str, question: str, found: Found) -> bool:
+    """Whether what was found is on the subject of the question, by the vectors of this model; False where that is not known of it."""
+    decline = _decline_model(model, question)
+    return model in DECLINE and decline.confidence(evidence(found)) >= decline.threshold
+
+
 def answer_or_decline(
-    question: str, citations: tuple[Citation, ...], found: Found, confidence: float, threshold: float
-) -> Answer:
-    """The answer that the citations give, the best first, or none where confidence is below the threshold."""
+    question: str, citations: tuple[Citation, ...], found: Found, confidence: float, threshold: float,
+    *, related: bool = False,
+) -> Answer:  # fmt: skip
+    """The answer that the citations give, the best first, or none where confidence is below the threshold.
+
+    ``related``: the passages are on the subject of the question all the same.
+    """
     answered = confidence >= threshold and bool(citations)
     first = next(iter(citations), None)
     return Answer(
@@ -116,7 +130,7 @@ def answer_or_decline(
         (first.words or first.quote) if first and answered else None,
         citations if answered else (),
         found.hits,
-        None if answered else "not_in_documents",
+        None if answered else "only_related" if related else "not_in_documents",
         None if answered else first,
         confidence,
         threshold=threshold,

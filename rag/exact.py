@@ -28,6 +28,7 @@ from rag.answering import (
     cite,
     evidence,
     is_korean,
+    is_related,
     rank,
     without_repetition,
     without_titles,
@@ -35,6 +36,7 @@ from rag.answering import (
 from rag.citations import verify
 from rag.interfaces import Reader, Reading, Span
 from rag.morphology import Morphology
+from rag.settings import BUNDLED_MODEL
 from rag.types import Answer, Citation, Document, Found, IndexedPassage
 
 READER_WEIGHT, SCORE_WEIGHT, NONE_SCORE = 0.846, 16.883, -0.597
@@ -118,11 +120,16 @@ class ReadingAnswerer:
     """Answers with the words of the documents that a reader finds. Thread-safe as far as the reader is."""
 
     def __init__(
-        self, reader: Reader, morphology: Morphology, model: ConfidenceModel = CONFIDENCE, *, with_scores: bool = True
+        self,
+        reader: Reader,
+        morphology: Morphology,
+        model: ConfidenceModel = CONFIDENCE,
+        *,
+        embedder: str = BUNDLED_MODEL,
     ) -> None:
-        """``with_scores``: the weight of a search's scores was fitted to those of the bundled model; others' are left out."""
+        """``embedder``: the weight of a search's scores was fitted to those of the bundled model; others' are left out."""
         self._reader = reader
-        self._with_scores = with_scores
+        self._embedder = embedder
         self._morphology = morphology
         self._model = model
 
@@ -138,11 +145,16 @@ class ReadingAnswerer:
         judged = self.read(asked, found, documents)
         concluded = self.conclude(question, judged, documents)
         confidence = self._model.confidence(concluded.signs)
-        return answer_or_decline(question, concluded.citations, judged.found, confidence, self._model.threshold)
+        related = is_related(self._embedder, question, found)
+        return answer_or_decline(
+            question, concluded.citations, judged.found, confidence, self._model.threshold, related=related
+        )
 
     def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
         """Read the hits; there is at least one."""
-        return judge(found, self._reader.read(question, *readable(found, documents)), with_scores=self._with_scores)
+        return judge(
+            found, self._reader.read(question, *readable(found, documents)), with_scores=self._embedder == BUNDLED_MODEL
+        )
 
     def conclude(self, question: str, judged: Judged, documents: Mapping[str, Document]) -> Concluded:
         """What to cite, the best first, and what speaks for it."""

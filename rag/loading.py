@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rag.interfaces import Answerer, Embedder, Reader
 from rag.morphology import Morphology
-from rag.settings import BUNDLED_MODEL, Settings
+from rag.settings import Settings
 
 
 class Models(NamedTuple):
@@ -42,8 +42,7 @@ def load_models(
         morphology = loaded.result()
     if reader is None:
         return Models(morphology, embedder, ExtractiveAnswerer(embedder.name))
-    bundled = embedder.name == BUNDLED_MODEL
-    return Models(morphology, embedder, ReadingAnswerer(reader, morphology, with_scores=bundled))
+    return Models(morphology, embedder, ReadingAnswerer(reader, morphology, embedder=embedder.name))
 
 
 def _loaded_morphology(given: Morphology | None) -> Morphology:

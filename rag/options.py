@@ -38,7 +38,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "positive": ("1 이상의 정수여야 합니다: {value}", "must be a whole number from 1 on: {value}"),
     "declined": ("문서에 답이 없습니다.", "The documents do not say."),
     "related": ("함께 찾은 문장 (답의 근거는 아닐 수 있습니다):", "Also found (may not support the answer):"),
-    "nothing_answers": (
+    "reason_not_in_documents": (
         "문서를 찾아보았지만, 이 질문의 답이 되는 말을 찾지 못했습니다.",
         "The documents were searched, and nothing was found that answers this question.",
     ),
@@ -47,6 +47,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "certainty_high": ("거의 확실함", "almost certain"),
     "certainty_medium": ("아마 맞음. 원문을 확인하세요.", "probably right; check the source"),
     "certainty_low": ("확실하지 않음. 원문을 꼭 확인하세요.", "not certain; be sure to check the source"),
+    "reason_only_related": (
+        "관련된 내용은 있지만, 물으신 것은 적혀 있지 않습니다.",
+        "They speak of this, but do not say what was asked.",
+    ),
     "empty": (
         "문서가 없습니다. `rag add 경로`로 넣어 주세요.",
         "There are no documents. Add some with `rag add PATH`.",
@@ -239,7 +243,9 @@ def _answered(answer: Answer, language: Language) -> Iterator[str]:
 
 def _declined(answer: Answer, language: Language) -> Iterator[str]:
     yield text("declined", language)
-    yield text("empty" if answer.reason == "no_documents" else "nothing_answers", language)
+    yield text(
+        "empty" if answer.reason == "no_documents" else f"reason_{answer.reason or 'not_in_documents'}", language
+    )
     if answer.nearest:  # without marks: no words in it answer
         yield from ["", text("nearest", language), f"    {answer.nearest.quote}", f"    {_place(answer.nearest)}"]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Role = Literal["user", "assistant"]
-Reason = Literal["no_documents", "not_in_documents"]
+Reason = Literal["no_documents", "not_in_documents", "only_related"]  # the last: they speak of it and do not say
 Certainty = Literal["high", "medium", "low"]
 CERTAIN, LIKELY = 0.8, 0.5  # the least confidence that is called high, and medium
 
@@ -200,14 +200,15 @@ class Answer:
         return "high" if self.confidence >= CERTAIN else "medium" if self.confidence >= LIKELY else "low"
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as the command line and other programs see it."""
+        """The answer as the command line and other programs see it. No words of ``nearest`` are marked: none of them answers."""
+        nearest = replace(self.nearest, answer_start=None, answer_end=None) if self.nearest else None
         return {
             "question": self.question,
             "answered": self.answered,
             "answer": self.text,
             "citations": [citation.to_dict() for citation in self.citations],
             "reason": self.reason,
-            "nearest": self.nearest.to_dict() if self.nearest else None,
+            "nearest": nearest.to_dict() if nearest else None,
             "confidence": round(self.confidence, 4),
             "certainty": self.certainty,
             "threshold": self.threshold,

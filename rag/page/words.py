@@ -61,6 +61,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "문서를 모두 찾아보았지만, 이 질문의 답이 되는 말을 찾지 못했습니다.",
         "All documents were searched, and nothing was found that answers this question.",
     ),
+    "reason_only_related": (
+        "관련된 내용은 있지만, 물으신 것은 문서에 적혀 있지 않습니다.",
+        "The documents speak of this, but do not say what was asked.",
+    ),
     "not_an_answer": ("답이 아님", "Not an answer"),
     "nearest": ("그나마 가장 가까운 문장", "The nearest sentence there is"),
     "changed": ("원문이 바뀌었거나 삭제되었습니다", "The source was changed or removed"),

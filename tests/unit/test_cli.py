@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -689,6 +689,9 @@ def test_declining_says_why_and_marks_the_nearest_as_no_answer(told: Told) -> No
         "    협력 (d1 50:77)\n"
     )
     assert "\nNot an answer · the nearest sentence there is:\n" in told(declined, "--lang", "en")
+    assert told(replace(declined, reason="only_related", nearest=None)) == (
+        "문서에 답이 없습니다.\n관련된 내용은 있지만, 물으신 것은 적혀 있지 않습니다.\n"
+    )
     assert told(Answer("얼마?", False, None, reason="no_documents")) == (
         "문서에 답이 없습니다.\n문서가 없습니다. `rag add 경로`로 넣어 주세요.\n"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,9 +154,25 @@ def test_a_question_for_no_words_in_particular_is_answered_by_its_sentence(morph
 def test_below_the_threshold_it_is_declined_with_the_nearest(morphology: Morphology) -> None:
     answer = ask(Saying(reading(-3.0, 0, 3)), BIO, morphology)
     assert not answer.answered and answer.text is None and answer.citations == ()
-    assert answer.reason == "not_in_documents" and answer.nearest is not None and answer.nearest.quote == BIO
+    assert answer.nearest is not None and answer.nearest.quote == BIO
     # e^-3 against 1 for none.
     assert answer.confidence == pytest.approx(math.exp(-3) / (1 + math.exp(-3)), abs=1e-6)
+
+
+@pytest.mark.parametrize(("cosine", "reason"), [(0.95, "only_related"), (0.5, "not_in_documents")])
+def test_why_it_is_declined_depends_on_the_subject(cosine: float, reason: str, morphology: Morphology) -> None:
+    some = document("글", BIO)
+    findings = found("어제?", [passage(some, BIO)])
+    toward = findings.passages[0].vector
+    aside = np.roll(toward, 1) - float(np.roll(toward, 1) @ toward) * toward
+    vector = cosine * toward + math.sqrt(1 - cosine**2) * aside / np.linalg.norm(aside)
+    rows = np.zeros((1, len(toward)), np.float16)
+    one = replace(findings.passages[0], sentence_vectors=rows)
+    findings = replace(findings, vector=vector.astype(np.float32), passages=(one,), weights={"없는말": 1.0})
+    answer = ReadingAnswerer(Saying(reading(-9.0, 0, 3)), morphology).answer("어제?", findings, {"글": some})
+    assert (answer.answered, answer.reason) == (False, reason)
+    other = ReadingAnswerer(Saying(reading(-9.0, 0, 3)), morphology, embedder="다른 모델")
+    assert other.answer("어제?", findings, {"글": some}).reason == "not_in_documents"  # nothing is known of its cosines
 
 
 def test_the_reader_is_told_where_sentences_begin(morphology: Morphology) -> None:
