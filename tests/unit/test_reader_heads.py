@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rag.reader import NOTHING, _best, _gelu, _Heads
+from rag.reader import _best, _gelu, _Heads
 
 OFFSETS = np.array([[0, 2], [3, 5], [6, 8]])
 ANYWHERE = np.zeros(0, np.int64)
@@ -80,7 +80,3 @@ def test_gelu_is_the_exact_one() -> None:
     x = np.linspace(-6, 6, 101).astype(np.float32)
     exact = [value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x.tolist()]
     assert _gelu(x) == pytest.approx(exact, abs=1e-5)
-
-
-def test_a_passage_without_a_token_says_nothing() -> None:
-    assert NOTHING.spans == () and NOTHING.share(0, 100) == 0 and NOTHING.relevance < -10
