@@ -19,6 +19,7 @@ Within a way, each source of questions counts as much as the others.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import os
 import random
@@ -118,6 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 cases += some
                 if at % 50 == 0:
                     print(f"\r{at} of {len(asked)}", end="", file=sys.stderr, flush=True)
+    print(f'FITTED_TO = "{hashlib.sha256(options.reader.read_bytes()).hexdigest()[:16]}"')
     weigh(cases)
     answerer = ReadingAnswerer(reader, morphology)
     fit(cases, answerer, documents)

@@ -5,6 +5,7 @@ The sample are the texts of training/written that were held out of training; the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import unicodedata
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from evals.measures import exact_match, f1
 from rag.assistant import Assistant
 from rag.embedding import open_embedder
 from rag.errors import ReaderError
+from rag.exact import FITTED_TO
 from rag.interfaces import Reading
 from rag.morphology import Morphology
 from rag.reader import FILE, TrainedReader, layers_of, open_reader
@@ -137,6 +139,10 @@ def test_a_yes_or_no_question_asks_for_no_words_in_particular(reader: TrainedRea
         reader.read(question, [("", HARBOUR)])[0] for question in ("공사는 2027년에 끝나나요?", "공사는 언제 끝나나요?")
     )
     assert yes_no.wordless > 0 > words.wordless
+
+
+def test_confidence_was_fitted_to_these_weights() -> None:
+    assert hashlib.sha256(FILE.read_bytes()).hexdigest().startswith(FITTED_TO)
 
 
 def test_other_weights_can_be_named(tmp_path: Path) -> None:
