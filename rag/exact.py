@@ -39,11 +39,20 @@ from rag.morphology import Morphology
 from rag.settings import BUNDLED_MODEL
 from rag.types import Answer, Citation, Document, Found, IndexedPassage
 
-READER_WEIGHT, SCORE_WEIGHT, NONE_SCORE = 0.846, 16.883, -0.597
-FITTED_TO = "b6bc1c432ecec5ec"  # the weights of the reader these and CONFIDENCE are for: SHA-256, its first digits
+FITTED_TO = (
+    "b6bc1c432ecec5ec"  # the weights of the reader that RANKING and CONFIDENCE are for: SHA-256, its first digits
+)
 SENTENCE_WEIGHT = 0.08  # of the logarithm of the probability that the answer begins in a sentence
 LEAST = 1e-3  # a smaller probability is taken for this one
 _OPENING, _CLOSING = "\"'“‘「『《〈([", "\"'”’」』》〉)]"
+
+
+class RankingModel(NamedTuple):
+    """Logarithm of the odds of a passage against none = reader * relevance + search * (score - the best score) - none."""
+
+    reader: float
+    search: float
+    none: float
 
 
 class Signs(NamedTuple):
@@ -73,6 +82,7 @@ class ConfidenceModel:
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
 
 
+RANKING = RankingModel(0.846, 16.883, -0.597)
 CONFIDENCE = ConfidenceModel(0.713, (0.661, -0.012, 0.72, -0.286, -0.131, -0.096), threshold=0.25)
 
 
@@ -86,11 +96,11 @@ class Judged:
     shares: npt.NDArray[np.float64]  # (n,), probabilities; what they lack to 1 is that of none
 
 
-def judge(found: Found, readings: Sequence[Reading], *, with_scores: bool = True) -> Judged:
-    """Put what the reader says of the hits together with the scores they were found with, or without these."""
+def judge(found: Found, readings: Sequence[Reading], ranking: RankingModel = RANKING) -> Judged:
+    """Put what the reader says of the hits together with the scores they were found with."""
     relevance = np.array([reading.relevance for reading in readings])
     scores = np.array([hit.score for hit in found.hits])
-    odds = READER_WEIGHT * relevance + with_scores * SCORE_WEIGHT * (scores - scores.max()) - NONE_SCORE
+    odds = ranking.reader * relevance + ranking.search * (scores - scores.max()) - ranking.none
     order = np.argsort(-odds, kind="stable")
     odds = odds[order]
     highest = max(0.0, float(odds[0]))
@@ -125,12 +135,14 @@ class ReadingAnswerer:
         reader: Reader,
         morphology: Morphology,
         model: ConfidenceModel = CONFIDENCE,
+        ranking: RankingModel = RANKING,
         *,
         embedder: str = BUNDLED_MODEL,
     ) -> None:
         """``embedder``: the weight of a search's scores was fitted to those of the bundled model; others' are left out."""
         self._reader = reader
         self._embedder = embedder
+        self._ranking = ranking if embedder == BUNDLED_MODEL else ranking._replace(search=0.0)
         self._morphology = morphology
         self._model = model
 
@@ -153,9 +165,7 @@ class ReadingAnswerer:
 
     def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
         """Read the hits; there is at least one."""
-        return judge(
-            found, self._reader.read(question, *readable(found, documents)), with_scores=self._embedder == BUNDLED_MODEL
-        )
+        return judge(found, self._reader.read(question, *readable(found, documents)), self._ranking)
 
     def conclude(self, question: str, judged: Judged, documents: Mapping[str, Document]) -> Concluded:
         """What to cite, the best first, and what speaks for it."""

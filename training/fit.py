@@ -1,4 +1,4 @@
-"""Fit how the reader and the search are weighed (``rag.exact``: the weights of ``judge`` and ``CONFIDENCE``).
+"""Fit how the reader and the search are weighed (``rag.exact``: ``RANKING`` and ``CONFIDENCE``).
 
     GEUNGEO_DATA=... python -m training.fit [--others 600] [--reader rag/reader.safetensors]
 
@@ -9,7 +9,7 @@ On the questions that ``training.sources`` holds out, over a library of their do
 - far: of another document alone;
 - missing: questions that their document does not answer, of all documents and of that one.
 
-The weights of ``judge`` minimise the listwise loss the reader was trained with. Confidence is a logistic regression of whether the
+The weights of the ranking minimise the listwise loss the reader was trained with. Confidence is a logistic regression of whether the
 first citation holds the answer; its calibration error is measured on folds it was not fitted on, all that is asked of a document in one.
 The threshold is the highest that still answers ``ANSWERED`` of the questions asked of all documents; the table says what others do: what
 share of the answerable is still answered, and the F1 of declining where they are mixed one to one with the removed, and with the missing.
@@ -37,9 +37,8 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-import rag.exact as exact
 from rag.assistant import PASSAGES_READ
-from rag.exact import ReadingAnswerer, Signs, readable
+from rag.exact import RankingModel, ReadingAnswerer, Signs, judge, readable
 from rag.interfaces import Reading
 from rag.morphology import Morphology
 from rag.reader import FILE, TrainedReader
@@ -120,9 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if at % 50 == 0:
                     print(f"\r{at} of {len(asked)}", end="", file=sys.stderr, flush=True)
     print(f'FITTED_TO = "{hashlib.sha256(options.reader.read_bytes()).hexdigest()[:16]}"')
-    weigh(cases)
-    answerer = ReadingAnswerer(reader, morphology)
-    fit(cases, answerer, documents)
+    ranking = weigh(cases)
+    fit(cases, ranking, ReadingAnswerer(reader, morphology), documents)
     return 0
 
 
@@ -144,8 +142,8 @@ def is_right(case: Case) -> list[bool]:
     ]
 
 
-def weigh(cases: Sequence[Case]) -> None:
-    """Fit the weights of ``judge`` and put them in place."""
+def weigh(cases: Sequence[Case]) -> RankingModel:
+    """Fit the weights of ``judge``."""
     rows = []
     for case, weight in zip(cases, weights_of(cases), strict=True):
         relevance = np.array([reading.relevance for reading in case.readings])
@@ -164,10 +162,8 @@ def weigh(cases: Sequence[Case]) -> None:
         return float(total / sum(weight for weight, *_ in rows))
 
     best = minimize(loss, np.array([1.0, 5.0, 0.0]), method="Nelder-Mead").x
-    print(
-        f"READER_WEIGHT, SCORE_WEIGHT, NONE_SCORE = {best.round(3).tolist()}; loss {loss(best):.4f}, was {loss(np.array([1.0, 0, 0])):.4f}"
-    )
-    exact.READER_WEIGHT, exact.SCORE_WEIGHT, exact.NONE_SCORE = (round(float(value), 3) for value in best)
+    ranking = RankingModel(*(round(float(value), 3) for value in best))
+    print(f"RANKING = {ranking}; loss {loss(best):.4f}, by the reader alone {loss(np.array([1.0, 0, 0])):.4f}")
     for kind in ANSWERABLE:
         some = [case for case in cases if case.kind == kind]
         first = dict.fromkeys(("search", "reader", "both"), 0)
@@ -185,14 +181,17 @@ def weigh(cases: Sequence[Case]) -> None:
             f"  {kind}: right passage first "
             + ", ".join(f"{name} {count / len(some):.3f}" for name, count in first.items())
         )
+    return ranking
 
 
-def fit(cases: Sequence[Case], answerer: ReadingAnswerer, documents: dict[str, Document]) -> None:
+def fit(
+    cases: Sequence[Case], ranking: RankingModel, answerer: ReadingAnswerer, documents: dict[str, Document]
+) -> None:
     """Fit confidence and print the thresholds."""
     signs: dict[str, list[Signs]] = {kind: [] for kind in WEIGHTS}
     right: dict[str, list[bool]] = {kind: [] for kind in WEIGHTS}
     for case in cases:
-        judged = exact.judge(case.found, case.readings)
+        judged = judge(case.found, case.readings, ranking)
         question = case.asked.question.rpartition("\n")[2]
         answer = answerer.conclude(question, judged, documents)
         signs[case.kind].append(answer.signs)

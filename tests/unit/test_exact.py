@@ -9,8 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import rag.exact as exact
-from rag.exact import ConfidenceModel, ReadingAnswerer, Signs, judge
+from rag.exact import ConfidenceModel, RankingModel, ReadingAnswerer, Signs, judge
 from rag.fakes import WordEmbedder, WordReader
 from rag.interfaces import Reading, Span
 from rag.morphology import Morphology
@@ -22,12 +21,7 @@ BIO = "정부는 바이오 분야에 최소 300억 원을 지원한다."
 CHIP = "반도체 분야에는 500억 원이 돌아간다."
 
 
-@pytest.fixture(autouse=True)
-def plain_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader counts once, the score of the search ten times."""
-    monkeypatch.setattr(exact, "READER_WEIGHT", 1.0)
-    monkeypatch.setattr(exact, "SCORE_WEIGHT", 10.0)
-    monkeypatch.setattr(exact, "NONE_SCORE", 0.0)
+PLAIN = RankingModel(1.0, 10.0, 0.0)  # the reader counts once, the score of the search ten times
 
 
 def document(id: str, text: str) -> Document:
@@ -81,7 +75,7 @@ def ask(
     reader: Saying | WordReader, text: str, morphology: Morphology, *sentences: str, question: str = "얼마인가요?"
 ) -> Answer:
     some = document("글", text)
-    answerer = ReadingAnswerer(reader, morphology, SURE)
+    answerer = ReadingAnswerer(reader, morphology, SURE, PLAIN)
     return answerer.answer(question, found(question, [passage(some, *(sentences or [text]))]), {"글": some})
 
 
@@ -146,7 +140,7 @@ def test_a_question_for_no_words_in_particular_is_answered_by_its_sentence(morph
     reader = Saying(reading(3.0, start, start + 3, wordless=1.0))
     question = "정부는 바이오 분야에 지원하나요?"
     findings = found(question, [passage(some, CHIP, BIO)])
-    answer = ReadingAnswerer(reader, morphology, SURE).answer(question, findings, {"글": some})
+    answer = ReadingAnswerer(reader, morphology, SURE, PLAIN).answer(question, findings, {"글": some})
     assert answer.text == BIO == answer.citations[0].quote
     assert answer.citations[0].answer_start is None
 
@@ -178,7 +172,9 @@ def test_why_it_is_declined_depends_on_the_subject(cosine: float, reason: str, m
 def test_the_reader_is_told_where_sentences_begin(morphology: Morphology) -> None:
     some = document("글", f"머리. {CHIP} {BIO}")
     reader = Saying(reading(3.0, 0, 3))
-    ReadingAnswerer(reader, morphology, SURE).answer("뭐?", found("뭐?", [passage(some, CHIP, BIO)]), {"글": some})
+    ReadingAnswerer(reader, morphology, SURE, PLAIN).answer(
+        "뭐?", found("뭐?", [passage(some, CHIP, BIO)]), {"글": some}
+    )
     assert reader.sentences == [[0, len(CHIP) + 1]]
 
 
@@ -191,7 +187,7 @@ def test_nothing_found_is_no_documents(morphology: Morphology) -> None:
 def test_passages_are_ranked_by_reader_and_search_together() -> None:
     some = document("글", f"{CHIP} {BIO}")
     findings = found("뭐?", [passage(some, CHIP), passage(some, BIO)], [0.9, 0.8])
-    judged = judge(findings, [reading(1.0, 0, 3), reading(2.5, 0, 3)])
+    judged = judge(findings, [reading(1.0, 0, 3), reading(2.5, 0, 3)], PLAIN)
     # 1 + 0 against 2.5 - 1, and 0 for none.
     assert judged.odds == pytest.approx([1.5, 1.0])
     total = math.exp(1.5) + math.exp(1.0) + 1

@@ -204,7 +204,7 @@ def test_a_run_does_not_go_on_with_something_else(tmp_path: Path) -> None:
 def test_new_families_come_with_a_part_of_the_rest() -> None:
     data = Tables(100)
     data.families = ["", "new"]
-    data.arrays["groups_family"] = np.array([at % 2 for at in range(100)], np.int32)
+    data.arrays = {**data.arrays, "groups_family": np.array([at % 2 for at in range(100)], np.int32)}
     plan = replace(PLAN, fresh=("new",), replay=0.25)
     shares = shares_of(data, "groups", plan, None)
     # Of a hundred ten are held out, all of odd number: 40 new, 50 others.
