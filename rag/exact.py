@@ -60,7 +60,7 @@ class Signs(NamedTuple):
 
     odds: float  # logarithm: of its passage against all others and none
     best: float  # the relevance of its passage
-    words: float  # logarithm of a probability within the passage: of its words; that they begin in its sentence, where none are marked
+    words: float  # logarithm: of the probability of its words within the passage; of its sentence, all told, where none are marked
     coverage: float  # the largest share of the question's words that one of the passages holds
     foreign: float  # 1 for a question without Hangul
     size: float  # logarithm of the passages searched: among many, more seem to answer
@@ -236,8 +236,7 @@ def signs_of(judged: Judged, best: _Best | None, ranked: Sequence[Candidate], qu
     if best:
         words = best.span.probability
     elif ranked:
-        shift = judged.found.passages[at].passage.start
-        words = judged.readings[at].share(ranked[0].sentence.start - shift, ranked[0].sentence.end - shift)
+        words = _begins(judged, at, ranked[0].sentence.start, ranked[0].sentence.end)
     else:
         words = 0.0
     share = float(judged.shares[at])

@@ -1,10 +1,11 @@
 """Trained runs to the weights that the library reads.
 
-    python -m training.export RUN [RUN ...] [--data .cache/reader] [--out rag/reader.safetensors]
+    python -m training.export RUN|FILE ... [--data .cache/reader] [--out rag/reader.safetensors]
 
-Several runs, tuned from one start with other seeds, become one by the mean of their weights (model soup, Wortsman et al. 2022): as good
-as their ensemble, at the cost of one. Weights are kept in half precision. The channels that are too large to be rounded (see
-``rag.encoder``) are measured on training text and written beside them.
+Several runs, tuned from one start, become one by the mean of their weights (model soup, Wortsman et al. 2022): as good as their ensemble,
+at the cost of one. So do a run and the weights it began with: what it learned is added, and less is forgotten (WiSE-FT, Wortsman et al.
+2022). Weights are kept in half precision. The channels that are too large to be rounded (see ``rag.encoder``) are measured on training
+text and written beside them.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from rag.reader import FORMAT
+from rag.reader import FORMAT, layers_of
 from training.batches import Data, Plan, batches_of, texts_of
-from training.model import HEAD_NAMES, ReaderModel, build, names
+from training.model import HEAD_NAMES, ReaderModel, build, load_weights, names
 from training.outliers import channels, watch
 
 SAMPLE = 60  # groups
@@ -30,7 +31,7 @@ SAMPLE = 60  # groups
 def main(arguments: Sequence[str] | None = None) -> int:
     """Average, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs, or files of weights")
     parser.add_argument("--data", type=Path, default=Path(".cache") / "reader")
     parser.add_argument("--out", type=Path, default=Path("rag") / "reader.safetensors")
     options = parser.parse_args(arguments)
@@ -50,10 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def averaged(data: Data, runs: Sequence[Path]) -> ReaderModel:
-    """The mean of the runs' weights."""
-    states = [torch.load(run / "state.pt", map_location="cpu", weights_only=True)["model"] for run in runs]
-    layers = 1 + max(int(name.split(".")[3]) for name in states[0] if name.startswith("bert.encoder.layer."))
-    model = build(data.arrays["words"], data.base, layers)
+    """The mean of the weights of runs, and of files that were exported before."""
+    layers = [layers_of(run) if run.is_file() else _layers(_state(run)) for run in runs]
+    if len(set(layers)) > 1:
+        raise SystemExit(f"not of as many layers: {layers}")
+    model = build(data.arrays["words"], data.base, layers[0])
+    states = []
+    for run in runs:
+        if run.is_file():
+            load_weights(model, run)
+        else:
+            model.load_state_dict(_state(run), strict=False)
+        states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     mean = {
         name: torch.stack([state[name].float() for state in states]).mean(0)
         for name, tensor in states[0].items()
@@ -61,6 +70,15 @@ def averaged(data: Data, runs: Sequence[Path]) -> ReaderModel:
     }
     model.load_state_dict(mean, strict=False)
     return model.eval()
+
+
+def _state(run: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / "state.pt", map_location="cpu", weights_only=True)["model"]
+    return state
+
+
+def _layers(state: dict[str, torch.Tensor]) -> int:
+    return 1 + max(int(name.split(".")[3]) for name in state if name.startswith("bert.encoder.layer."))
 
 
 @torch.no_grad()
