@@ -39,9 +39,7 @@ from rag.morphology import Morphology
 from rag.settings import BUNDLED_MODEL
 from rag.types import Answer, Citation, Document, Found, IndexedPassage
 
-FITTED_TO = (
-    "b6bc1c432ecec5ec"  # the weights of the reader that RANKING and CONFIDENCE are for: SHA-256, its first digits
-)
+FITTED_TO = "b6bc1c432ecec5ec"  # SHA-256 of the reader's weights that RANKING and CONFIDENCE are for, its first digits
 SENTENCE_WEIGHT = 0.08  # of the logarithm of the probability that the answer begins in a sentence
 LEAST = 1e-3  # a smaller probability is taken for this one
 _OPENING, _CLOSING = "\"'“‘「『《〈([", "\"'”’」』》〉)]"
