@@ -4,7 +4,9 @@
 
 The plain way of embedding a question is sentence-transformers with the same weights in float32, all of them unpacked; the
 plain cold start is ``import sentence_transformers`` alone. Both are measured in the same run, by turns, so that a busy or a
-slow machine changes both sides. Memory is that of a fresh process that has answered every question once.
+slow machine changes both sides; the plain embeddings once more one after the other (``alone``), since by turns the answers
+push them out of the caches. Memory is that of a fresh process that has answered every question once, with the reader and without it;
+``reader_load_s`` is what opening the weights of the reader takes where all else is loaded.
 """
 
 from __future__ import annotations
@@ -40,10 +42,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5, help="times every question is asked")
-    parser.add_argument("--memory", metavar="INDEX", help=argparse.SUPPRESS)  # the fresh process of rss_mb
+    parser.add_argument("--memory", metavar="INDEX", help=argparse.SUPPRESS)  # the fresh process of rss_mb,
+    parser.add_argument("--unread", action="store_true", help=argparse.SUPPRESS)  # without the reader
     options = parser.parse_args()
     if options.memory:
-        sys.stdout.write(json.dumps(memory(Path(options.memory))))
+        sys.stdout.write(json.dumps(memory(Path(options.memory), reads=not options.unread)))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index"
@@ -79,30 +82,35 @@ def warm(index: Path, rounds: int) -> dict[str, object]:
 
     assistant = Assistant.open(index)
     plain = load_plain(open_weights(find_weights()))
+
+    def embed(question: str) -> object:
+        return plain.encode([question], prompt=QUERY_PROMPT, normalize_embeddings=True, show_progress_bar=False)
+
     answers: list[float] = []
     embeddings: list[float] = []
     stages: dict[str, list[float]] = {}
     for number in range(rounds + 1):
         for question in QUESTIONS:
             answer, took = timed(lambda q=question: assistant.ask(q))  # type: ignore[misc]
-            _, plainly = timed(
-                lambda q=question: plain.encode(
-                    [q], prompt=QUERY_PROMPT, normalize_embeddings=True, show_progress_bar=False
-                )  # type: ignore[misc]
-            )
+            _, plainly = timed(lambda q=question: embed(q))  # type: ignore[misc]
             if number == 0:  # the first round warms both up
                 continue
             answers.append(took)
             embeddings.append(plainly)
             for stage, ms in answer.timings_ms.items():
                 stages.setdefault(stage, []).append(ms)
-    p50, p50_plain = statistics.median(answers), statistics.median(embeddings)
+    alone = [timed(lambda q=question: embed(q))[1] for _ in range(rounds) for question in QUESTIONS]  # type: ignore[misc]
+    p50, p95 = statistics.median(answers), statistics.quantiles(answers, n=20)[-1]
+    by_turns, by_itself = statistics.median(embeddings), statistics.median(alone)
     return {
         "p50_ms": round(p50, 1),
-        "p95_ms": round(statistics.quantiles(answers, n=20)[-1], 1),
+        "p95_ms": round(p95, 1),
         "stages_ms": {stage: round(statistics.median(times), 2) for stage, times in stages.items()},
-        "plain_embed_ms": round(p50_plain, 1),
-        "p50_ratio": round(p50 / p50_plain, 2),
+        "plain_embed_ms": round(by_turns, 1),
+        "p50_ratio": round(p50 / by_turns, 2),
+        "plain_embed_alone_ms": round(by_itself, 1),
+        "p50_ratio_alone": round(p50 / by_itself, 2),
+        "p95_ratio_alone": round(p95 / by_itself, 2),
     }
 
 
@@ -119,20 +127,30 @@ def cold(index: Path) -> dict[str, object]:
 
 
 def fresh_memory(index: Path) -> dict[str, object]:
-    """Peak resident memory of a process that answers, MB."""
+    """Peak resident memory of a process that answers, MB, and what the reader has in it."""
     command = [sys.executable, "-m", "benchmarks.ask", "--memory", str(index)]
-    done = subprocess.run(command, check=True, cwd=ROOT, capture_output=True, text=True)
-    return dict(json.loads(done.stdout))
+    read, unread = (
+        json.loads(subprocess.run(some, check=True, cwd=ROOT, capture_output=True, text=True).stdout)
+        for some in (command, [*command, "--unread"])
+    )
+    return {**read, "reader_mb": read["rss_mb"] - unread["rss_mb"]}
 
 
-def memory(index: Path) -> dict[str, float]:
-    """The peak of this process after answering every question once."""
+def memory(index: Path, *, reads: bool = True) -> dict[str, float]:
+    """The peak of this process after answering every question once, and the seconds that opening the reader takes."""
     from rag import Assistant
+    from rag.embedding import open_embedder
+    from rag.reader import open_reader
+    from rag.settings import Settings
 
-    with Assistant.open(index) as assistant:
+    embedder = open_embedder(Settings())
+    embedder.embed_queries([QUESTIONS[0]])
+    tokenizer = getattr(embedder, "tokenizer", None)
+    reader, took = timed(lambda: open_reader(Settings(), tokenizer)) if reads else (None, 0.0)
+    with Assistant.open(index, embedder=embedder, reader=reader) as assistant:
         for question in QUESTIONS:
             assistant.ask(question)
-    return {"rss_mb": peak_mb()}
+    return {"rss_mb": peak_mb(), **({"reader_load_s": round(took / 1000, 2)} if reads else {})}
 
 
 def resident_mb() -> float:

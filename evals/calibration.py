@@ -10,7 +10,7 @@ answers, the higher it stands, and its interval higher still.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,11 +50,22 @@ def _answers(rows: Sequence[Row]) -> tuple[Floats, Floats, npt.NDArray[np.intp]]
 def ece_statistic(rows: Sequence[Row]) -> Statistic:
     """The expected calibration error as a function of the draws of rows."""
     confidences, right, at_row = _answers(rows)
+    error = _error(confidences, right)
+    return lambda weights: np.array([error(each[at_row]) for each in weights], np.float64)
+
+
+def expected_calibration_error(confidences: Floats, right: Floats) -> float:
+    """Of answers with these confidences, (n,), 0..1, of which these are right, (n,), 0 or 1; nan of none."""
+    return _error(confidences, right)(np.ones(len(right)))
+
+
+def _error(confidences: Floats, right: Floats) -> Callable[[Floats], float]:
+    """The error as a function of how often each answer counts, (n,)."""
     order, ends = _rising(confidences)
     surplus = (confidences - right)[order]
 
     def error(weights: Floats) -> float:
-        drawn = weights[at_row][order]
+        drawn = weights[order]
         masses = np.append(0, np.cumsum(drawn)[ends])
         total = masses[-1]
         if not total:
@@ -62,7 +73,7 @@ def ece_statistic(rows: Sequence[Row]) -> Statistic:
         sums = np.interp(_cuts(total), masses, np.append(0, np.cumsum(drawn * surplus)[ends]))
         return float(np.abs(np.diff(sums)).sum() / total)
 
-    return lambda weights: np.array([error(each) for each in weights], np.float64)
+    return error
 
 
 def _points(confidences: Floats, right: Floats) -> list[dict[str, float]]:

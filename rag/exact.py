@@ -14,9 +14,9 @@ threshold is the highest that still answers 90% of the answerable among many doc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +37,17 @@ from rag.citations import verify
 from rag.interfaces import Reader, Reading, Span
 from rag.morphology import Morphology
 from rag.settings import BUNDLED_MODEL
-from rag.types import Answer, Citation, Document, Found, IndexedPassage
+from rag.types import Answer, Citation, Document, Found, IndexedPassage, Sentence
 
 FITTED_TO = "b6bc1c432ecec5ec"  # SHA-256 of the reader's weights that RANKING and CONFIDENCE are for, its first digits
 SENTENCE_WEIGHT = 0.08  # of the logarithm of the probability that the answer begins in a sentence
 LEAST = 1e-3  # a smaller probability is taken for this one
+FIRST = 4  # passages, by the search, are read before the others,
+CERTAIN = 0.9  # which stay unread where one of these is as probable as this and has the words
 _OPENING, _CLOSING = "\"'“‘「『《〈([", "\"'”’」』》〉)]"
+
+
+UNREAD: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # known by being this object
 
 
 class RankingModel(NamedTuple):
@@ -95,7 +100,7 @@ class Judged:
 
 
 def judge(found: Found, readings: Sequence[Reading], ranking: RankingModel = RANKING) -> Judged:
-    """Put what the reader says of the hits together with the scores they were found with."""
+    """Put what the reader says of the hits together with the scores they were found with. Those it did not read come last."""
     relevance = np.array([reading.relevance for reading in readings])
     scores = np.array([hit.score for hit in found.hits])
     odds = ranking.reader * relevance + ranking.search * (scores - scores.max()) - ranking.none
@@ -105,9 +110,27 @@ def judge(found: Found, readings: Sequence[Reading], ranking: RankingModel = RAN
     shares = np.exp(odds - highest)
     shares /= shares.sum() + math.exp(-highest)
     ranked = np.argsort(np.argsort(-relevance, kind="stable"), kind="stable")
-    hits = tuple(replace(found.hits[i], ranks={**found.hits[i].ranks, "reader": int(ranked[i]) + 1}) for i in order)
+    hits = tuple(
+        replace(hit, ranks={**hit.ranks, "reader": int(ranked[i]) + 1}) if readings[i] is not UNREAD else hit
+        for i, hit in ((i, found.hits[i]) for i in order)
+    )
     judged = replace(found, hits=hits, passages=tuple(found.passages[i] for i in order))
     return Judged(judged, tuple(readings[i] for i in order), odds, shares)
+
+
+def read_until_certain(
+    found: Found, read: Callable[[slice], Sequence[Reading]], ranking: RankingModel = RANKING
+) -> Judged:
+    """Judge the hits, of which ``read`` reads the part it is asked for; no more of them than it takes.
+
+    Where no words in particular answer, all are read: the sentence may be of any.
+    """
+    some = read(slice(0, FIRST))
+    unread = [UNREAD] * (len(found.hits) - len(some))
+    first = judge(found, [*some, *unread], ranking)
+    if not unread or (first.shares[0] >= CERTAIN and best_words(first)):
+        return first
+    return judge(found, [*some, *read(slice(FIRST, None))], ranking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +185,11 @@ class ReadingAnswerer:
         )
 
     def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
-        """Read the hits; there is at least one."""
-        return judge(found, self._reader.read(question, *readable(found, documents)), self._ranking)
+        """Read the hits, until it is certain; there is at least one."""
+        passages, sentences = readable(found, documents)
+        return read_until_certain(
+            found, lambda part: self._reader.read(question, passages[part], sentences[part]), self._ranking
+        )
 
     def conclude(self, question: str, judged: Judged, documents: Mapping[str, Document]) -> Concluded:
         """What to cite, the best first, and what speaks for it."""
@@ -186,16 +212,13 @@ class ReadingAnswerer:
     def _cite(self, passage: IndexedPassage, span: Span, documents: Mapping[str, Document]) -> Citation:
         """The words in the sentence that holds them, or in the sentences, where a reader's words cross their bounds."""
         document = documents[passage.passage.document]
-        start, end = passage.passage.start + span.start, passage.passage.start + span.end
-        touched = [s for s in passage.sentences if s.start < end and s.end > start]
-        first = min([start, *(s.start for s in touched)])
-        last = max([end, *(s.end for s in touched)])
-        quote = document.text[first:last]
-        start, end = _without_marks(document.text, start, end)
-        tail = passage.passage.start + span.tail
-        end = first + self._morphology.without_particles(quote, start - first, end - first, tail - first)
-        start, end = _without_marks(document.text, start, end)
-        return Citation(document.id, document.title, first, last, quote, start, end, document.sha256)
+        at = passage.passage.start
+        first, last, start, end = spoken(
+            document.text, passage.sentences, at + span.start, at + span.end, at + span.tail, self._morphology
+        )
+        return Citation(
+            document.id, document.title, first, last, document.text[first:last], start, end, document.sha256
+        )
 
 
 def readable(found: Found, documents: Mapping[str, Document]) -> tuple[list[tuple[str, str]], list[list[int]]]:
@@ -238,15 +261,15 @@ def signs_of(judged: Judged, best: _Best | None, ranked: Sequence[Candidate], qu
     else:
         words = 0.0
     share = float(judged.shares[at])
-    spoken = evidence(judged.found)
+    said = evidence(judged.found)
     korean = is_korean(question)
     return Signs(
         math.log(max(share, 1e-6) / max(1 - share, 1e-6)),
         judged.readings[at].relevance,
         math.log(max(words, LEAST)),
-        spoken.coverage if korean else 0.0,
+        said.coverage if korean else 0.0,
         0.0 if korean else 1.0,
-        spoken.size,
+        said.size,
     )
 
 
@@ -254,6 +277,22 @@ def _begins(judged: Judged, at: int, start: int, end: int) -> float:
     """How probable it is that the answer begins in these characters of a passage's document."""
     shift = judged.found.passages[at].passage.start
     return float(judged.shares[at]) * judged.readings[at].share(start - shift, end - shift)
+
+
+def spoken(
+    text: str, sentences: Iterable[Sentence], start: int, end: int, tail: int, morphology: Morphology
+) -> tuple[int, int, int, int]:
+    """The words ``text[start:end]``, whose last token begins at ``tail``, as a person would say them, in the sentences that hold them.
+
+    Returns where the sentences begin and end, and where the words do, without marks that have no partner and without the particle that
+    hangs on them.
+    """
+    touched = [s for s in sentences if s.start < end and s.end > start]
+    first = min([start, *(s.start for s in touched)])
+    last = max([end, *(s.end for s in touched)])
+    start, end = _without_marks(text, start, end)
+    end = first + morphology.without_particles(text[first:last], start - first, end - first, tail - first)
+    return first, last, *_without_marks(text, start, end)
 
 
 def _without_marks(text: str, start: int, end: int) -> tuple[int, int]:

@@ -123,11 +123,11 @@ class TrainedReader:
         return made
 
     def _head(self, question: str, title: str) -> list[int]:
-        """``<s> question </s> </s> title </s>``. Of a long question the end counts: there it is asked."""
+        """What stands before the passage. Of a long question the end counts: there it is asked."""
         composed = [unicodedata.normalize("NFC", _clean(text)) for text in (question, title)]  # as documents are
         asked, named = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in composed)
         asked, named = asked[-QUESTION_TOKENS:], named[:TITLE_TOKENS]
-        return [self._bos, *asked, self._eos, self._eos, *([*named, self._eos] if named else ())]
+        return head_of(asked, named, self._bos, self._eos)
 
 
 def open_reader(settings: Settings, tokenizer: Tokenizer | None = None) -> TrainedReader | None:
@@ -167,6 +167,11 @@ def _layers(about: Mapping[str, str], most: int) -> int:
     return layers
 
 
+def head_of(question: Sequence[int], title: Sequence[int], bos: int, eos: int) -> list[int]:
+    """``<s> question </s> </s> title </s>``, in tokens: what a passage is read behind; without a title, not its end either."""
+    return [bos, *question, eos, eos, *([*title, eos] if len(title) else ())]
+
+
 @dataclass(frozen=True, slots=True)
 class _Window:
     passage: int
@@ -204,18 +209,25 @@ class _Heads:
         """
         inside = states[start : start + len(offsets)]
         ends = self._linear("ends", inside)
+        scores = self.scores(inside, offsets, sentences)
+        spans = np.exp(scores - scores.max())
+        spans /= spans.sum()
+        pooled = np.concatenate([states[0], _softmax(ends[:, 0]) @ inside, _softmax(ends[:, 1]) @ inside])
+        relevance, wordless = self._linear("outer", _gelu(self._linear("inner", pooled)))
+        return Reading(float(relevance), float(wordless), _best(spans, offsets), offsets[:, 0], spans.sum(axis=1))
+
+    def scores(
+        self, inside: Float32Array, offsets: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
+    ) -> Float32Array:
+        """(tokens, tokens): of each first and last token, before any softmax; -inf where these are no span."""
+        ends = self._linear("ends", inside)
         joint = self._linear("first", inside) @ self._linear("last", inside).T
         scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(len(self._weights["first"][1])))
         rows = np.arange(len(offsets))
         gap = rows[None, :] - rows[:, None]
         inside_one = np.equal.outer(*[np.searchsorted(sentences, offsets[:, 0], "right")] * 2)
         possible = (gap >= 0) & (gap < LONGEST) & inside_one & (offsets[None, :, 1] > offsets[:, :1])
-        scores = np.where(possible, scores, -np.inf)
-        spans = np.exp(scores - scores.max())
-        spans /= spans.sum()
-        pooled = np.concatenate([states[0], _softmax(ends[:, 0]) @ inside, _softmax(ends[:, 1]) @ inside])
-        relevance, wordless = self._linear("outer", _gelu(self._linear("inner", pooled)))
-        return Reading(float(relevance), float(wordless), _best(spans, offsets), offsets[:, 0], spans.sum(axis=1))
+        return np.where(possible, scores, np.float32(-np.inf))
 
     def _linear(self, name: str, x: Float32Array) -> Float32Array:
         weight, bias = self._weights[name]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rag.reader import head_of
 from training.model import Arrays
 
 BOS, EOS, PAD = 0, 2, 1
@@ -39,7 +40,7 @@ class Plan:
     untitled: float = 0.15  # of groups, their titles taken away
     sources: tuple[str, ...] = ()  # all
     shares: tuple[tuple[str, float], ...] = ()  # of a source's groups in an epoch
-    fresh: tuple[str, ...] = ()  # families of written questions that are new: all of them in an epoch,
+    fresh: tuple[str, ...] = ()  # families of written questions, and sources: all of them in an epoch,
     replay: float = 1.0  # and this share of the rest
     ranking: bool = True
 
@@ -129,9 +130,9 @@ def texts_of(data: Data, kind: str, group: int, plan: Plan, rng: random.Random |
     made = []
     for p, is_right, a, b in chosen:
         title = data.row("titles", int(data.arrays["title_of"][p]))
-        named = [] if untitled or not len(title) else [title, [EOS]]
-        head = np.concatenate([[BOS], asked, [EOS, EOS], *named]).astype(np.int64)
-        made.append(Text(np.concatenate([head, data.row("passages", p), [EOS]]), len(head), is_right, a, b))
+        head = head_of(asked.tolist(), [] if untitled else title.tolist(), BOS, EOS)
+        ids = np.array([*head, *data.row("passages", p).tolist(), EOS], np.int64)
+        made.append(Text(ids, len(head), is_right, a, b))
     return made
 
 
@@ -166,7 +167,7 @@ def share_of(data: Data, kind: str, plan: Plan, group: int) -> float:
     source = data.sources[number]
     if apart or (plan.sources and source not in plan.sources):
         return 0.0
-    old = plan.fresh and data.family(kind, group) not in plan.fresh
+    old = plan.fresh and data.family(kind, group) not in plan.fresh and source not in plan.fresh
     return dict(plan.shares).get(source, 1.0) * (plan.replay if old else 1.0)
 
 

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from rag.reader import FORMAT, layers_of
+from rag.reader import FORMAT
 from training.batches import Data, Plan, batches_of, texts_of
-from training.model import HEAD_NAMES, ReaderModel, build, load_weights, names
+from training.model import HEAD_NAMES, ReaderModel, build, depth, load_weights, names
 from training.outliers import channels, watch
 
 SAMPLE = 60  # groups
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for short, long in (names(model.layers) | HEAD_NAMES).items()
     }
     about = {"layers": str(model.layers), "outliers": json.dumps(outliers(data, model)), "format": FORMAT}
+    about["license"] = "CC-BY-SA-4.0; rag/reader.NOTICE says what it was learned from"
     save_file(tensors, options.out, metadata=about)
     print(
         f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {model.layers} layers, mean of {len(options.runs)}"
@@ -52,16 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def averaged(data: Data, runs: Sequence[Path]) -> ReaderModel:
     """The mean of the weights of runs, and of files that were exported before."""
-    layers = [layers_of(run) if run.is_file() else _layers(_state(run)) for run in runs]
+    layers = [depth(run) for run in runs]
     if len(set(layers)) > 1:
         raise SystemExit(f"not of as many layers: {layers}")
     model = build(data.arrays["words"], data.base, layers[0])
     states = []
     for run in runs:
-        if run.is_file():
-            load_weights(model, run)
-        else:
-            model.load_state_dict(_state(run), strict=False)
+        load_weights(model, run)
         states.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     mean = {
         name: torch.stack([state[name].float() for state in states]).mean(0)
@@ -70,15 +68,6 @@ def averaged(data: Data, runs: Sequence[Path]) -> ReaderModel:
     }
     model.load_state_dict(mean, strict=False)
     return model.eval()
-
-
-def _state(run: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(run / "state.pt", map_location="cpu", weights_only=True)["model"]
-    return state
-
-
-def _layers(state: dict[str, torch.Tensor]) -> int:
-    return 1 + max(int(name.split(".")[3]) for name in state if name.startswith("bert.encoder.layer."))
 
 
 @torch.no_grad()

@@ -10,9 +10,10 @@ On the questions that ``training.sources`` holds out, over a library of their do
 - missing: questions that their document does not answer, of all documents and of that one.
 
 The weights of the ranking minimise the listwise loss the reader was trained with. Confidence is a logistic regression of whether the
-first citation holds the answer; its calibration error is measured on folds it was not fitted on, all that is asked of a document in one.
-The threshold is the highest that still answers ``ANSWERED`` of the questions asked of all documents; the table says what others do: what
-share of the answerable is still answered, and the F1 of declining where they are mixed one to one with the removed, and with the missing.
+first citation holds the answer. The figures, and the threshold, are of the confidence in each question by a model fitted on other folds,
+all that is asked of a document in one fold. The table is the curve the threshold is chosen on: what share of the answerable is still
+answered, and the F1 of declining where they are mixed one to one with the removed, and with the missing. The F1 rises with the
+threshold wherever questions are worth answering at all, so it is the highest that answers ``ANSWERED`` of those asked of all documents.
 Within a way, each source of questions counts as much as the others.
 """
 
@@ -37,8 +38,9 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
+from evals.calibration import expected_calibration_error
 from rag.assistant import PASSAGES_READ
-from rag.exact import RankingModel, ReadingAnswerer, Signs, judge, readable
+from rag.exact import RankingModel, ReadingAnswerer, Signs, read_until_certain, readable
 from rag.interfaces import Reading
 from rag.morphology import Morphology
 from rag.reader import FILE, TrainedReader
@@ -191,7 +193,7 @@ def fit(
     signs: dict[str, list[Signs]] = {kind: [] for kind in WEIGHTS}
     right: dict[str, list[bool]] = {kind: [] for kind in WEIGHTS}
     for case in cases:
-        judged = judge(case.found, case.readings, ranking)
+        judged = read_until_certain(case.found, case.readings.__getitem__, ranking)
         question = case.asked.question.rpartition("\n")[2]
         answer = answerer.conclude(question, judged, documents)
         signs[case.kind].append(answer.signs)
@@ -208,21 +210,22 @@ def fit(
     y = np.array([one for kind in WEIGHTS for one in right[kind]])
     weight = weights_of(ordered)
     model = fitted(x, y, weight)
-    confidence = {kind: model.predict_proba(np.array(signs[kind]))[:, 1] for kind in WEIGHTS if signs[kind]}
-    threshold = math.floor(100 * np.quantile(confidence["all"], 1 - ANSWERED)) / 100
+    outside = np.zeros(len(y))  # the confidence in each by a model that was not fitted on it
+    for inner, outer in GroupKFold(FOLDS).split(x, y, [case.asked.document for case in ordered]):
+        outside[outer] = fitted(x[inner], y[inner], weight[inner]).predict_proba(x[outer])[:, 1]
+    of = {kind: np.array([case.kind == kind for case in ordered]) for kind in WEIGHTS if signs[kind]}
+    threshold = math.floor(100 * quantile(outside[of["all"]], weight[of["all"]], 1 - ANSWERED)) / 100
     print(
         f"ConfidenceModel({model.intercept_[0]:.3f}, {tuple(model.coef_[0].round(3).tolist())}, threshold={threshold})"
     )
-    for kind in confidence:
+    for kind, some in of.items():
         print(
-            f"  {kind}: {len(right[kind])}, first citation right {np.mean(right[kind]):.3f}, confidence {confidence[kind].mean():.3f}"
+            f"  {kind}: {some.sum()}, first citation right {np.average(y[some], weights=weight[some]):.3f},"
+            f" confidence {np.average(outside[some], weights=weight[some]):.3f}"
         )
-    outside = np.zeros(len(y))
-    for inner, outer in GroupKFold(FOLDS).split(x, y, [case.asked.document for case in ordered]):
-        outside[outer] = fitted(x[inner], y[inner], weight[inner]).predict_proba(x[outer])[:, 1]
-    print(f"calibration error on other folds {calibration_error(outside, y):.4f}")
+    print(f"calibration error {expected_calibration_error(outside, y.astype(np.float64)):.4f}")
     for each in sorted({threshold, *np.arange(0.05, 0.7, 0.05).round(2).tolist()}):
-        declined = {kind: float((values < each).mean()) for kind, values in confidence.items()}
+        declined = {k: float(np.average(outside[some] < each, weights=weight[some])) for k, some in of.items()}
         line = f"  {each:.2f}: answered {1 - declined['all']:.3f}, own {1 - declined['own']:.3f}"
         for kind, base in (("removed", "all"), ("missing", "all"), ("missing own", "own")):
             recall, lost = declined[kind], declined[base]
@@ -230,18 +233,16 @@ def fit(
         print(line)
 
 
+def quantile(values: Floats, weights: Floats, share: float) -> float:
+    """The value, of (n,), below which this share of the weights lies."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(int(np.searchsorted(reached, share, "right")), len(values) - 1)])
+
+
 def fitted(x: Floats, y: npt.NDArray[np.bool_], weight: Floats) -> LogisticRegression:
     """The model of confidence."""
     return LogisticRegression(C=10.0, max_iter=10_000).fit(x, y, sample_weight=weight)
-
-
-def calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int = 10) -> float:
-    """The mean distance of confidence from the share that is right, over bins of equal mass (Naeini et al. 2015)."""
-    order = np.argsort(confidence, kind="stable")
-    return float(
-        sum(abs(confidence[some].mean() - right[some].mean()) * len(some) for some in np.array_split(order, bins))
-        / len(order)
-    )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
-from rag.reader import LONGEST
+from rag.reader import LONGEST, layers_of
 from rag.weights import BLOCK_BYTES, dequantize
 
 HIDDEN, HEADS, WIDE, POSITIONS, LAYERS = 384, 12, 1536, 512, 12
@@ -150,7 +150,30 @@ HEAD_NAMES = {
 
 
 def load_weights(model: ReaderModel, path: Path) -> None:
-    """Take over weights that ``training.export`` wrote."""
-    tensors = load_file(path)
-    state = {long: tensors[short].float() for short, long in (names(model.layers) | HEAD_NAMES).items()}
+    """Take over the weights of a run, by its folder, or of a file that ``training.export`` wrote: as many layers as the model has.
+
+    Raises:
+        SystemExit: they have fewer.
+
+    """
+    if (there := depth(path)) < model.layers:
+        raise SystemExit(f"{path} has {there} layers, not {model.layers}")
+    if path.is_file():
+        tensors = load_file(path)
+        state = {long: tensors[short].float() for short, long in (names(model.layers) | HEAD_NAMES).items()}
+    else:
+        ours = model.state_dict()
+        state = {name: tensor for name, tensor in _state(path).items() if name in ours}
     model.load_state_dict(state, strict=False)
+
+
+def depth(path: Path) -> int:
+    """How many layers the weights of a run, by its folder, or of a file have."""
+    if path.is_file():
+        return layers_of(path)
+    return 1 + max(int(name.split(".")[3]) for name in _state(path) if name.startswith("bert.encoder.layer."))
+
+
+def _state(run: Path) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = torch.load(run / "state.pt", map_location="cpu", weights_only=True)["model"]
+    return state

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evals.datasets import DatasetError, both
-from rag.reader import FILE, layers_of
+from rag.reader import FILE
 from training import export, prepare, train
 from training.sources import squad_sources
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (data / "data.npz").exists():
         prepare.main(["--out", str(data), "--squad", *map(str, options.files)])
     done = train.main([
-        "--stage", "tune", "--data", str(data), "--start", str(FILE), "--layers", str(layers_of(FILE)), "--out", str(run),
+        "--stage", "tune", "--data", str(data), "--start", str(FILE), "--out", str(run),
         "--epochs", str(options.epochs), "--rate", str(options.rate), "--batch", "16",
         *(["--minutes", str(options.minutes)] if options.minutes else []),
     ])  # fmt: skip

@@ -141,6 +141,8 @@ def mine(
                 row = rows[document, start]
                 if row in holding or (document == item.document and item.whole and not item.spans):
                     continue
+                if document in apart and item.document not in apart:  # not even as what does not answer
+                    continue
                 _, a, b = tables.places[row]
                 if not any(answer in records[document]["text"][a:b] for answer in answers):
                     others.append(row)

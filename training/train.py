@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 
 from training.batches import PLANS, Batch, Data, Plan, Steps, epochs, steps_of
 from training.measure import measure
-from training.model import FAR, LAYERS, ReaderModel, build, load_weights, without_slow_chance
+from training.model import FAR, LAYERS, ReaderModel, build, depth, load_weights, without_slow_chance
 
 
 def loss_of(model: ReaderModel, batches: Sequence[Batch], groups: int, ranking: bool) -> tuple[Tensor, Tensor]:
@@ -175,15 +175,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipe", choices=("spans", "groups", "full"), default="full")
     parser.add_argument("--start", type=Path, help="folder of the run to start from, or a file of weights")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--layers", type=int, help=f"as many as the start has; {LAYERS} without one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=float)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--batch", type=int, help="groups a step")
     parser.add_argument("--passages", type=int, help="a group")
-    parser.add_argument(
-        "--fresh", nargs="+", default=[], help="families of training/written that are new: all of them,"
-    )
+    parser.add_argument("--fresh", nargs="+", default=[], help="families of training/written, or sources: all of them,")
     parser.add_argument("--replay", type=float, help="and this share of the rest an epoch")
     parser.add_argument("--minutes", type=float, help="end after so long; the same command goes on")
     parser.add_argument("--micro", type=int, help="groups at once; the rest of a step follows (8 without a GPU)")
@@ -201,15 +199,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--fresh and --replay go together")
     torch.manual_seed(options.seed)
     data = Data(options.data)
-    if unknown := set(plan.fresh) - set(data.families):
-        parser.error(f"no family {', '.join(sorted(unknown))}; there are {', '.join(filter(None, data.families))}")
-    model = build(data.arrays["words"], data.base, options.layers)
-    if options.start and options.start.is_file():
+    names = [*filter(None, data.families), *data.sources]
+    if unknown := set(plan.fresh) - set(names):
+        parser.error(f"no family or source {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    layers = options.layers or (depth(options.start) if options.start else LAYERS)
+    model = build(data.arrays["words"], data.base, layers)
+    if options.start:
         load_weights(model, options.start)
-    elif options.start:
-        saved = torch.load(options.start / "state.pt", map_location="cpu", weights_only=True)["model"]
-        kept = {k: v for k, v in saved.items() if k in model.state_dict()}
-        model.load_state_dict(kept, strict=False)
     model.to(device)
     if device.type == "cpu":
         without_slow_chance(model, options.seed)

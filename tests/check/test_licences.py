@@ -1,4 +1,4 @@
-"""Everything that installs with the package may be used in a closed product: permissive, or MPL file by file."""
+"""What installs with the package may be used in a closed product: permissive, or MPL file by file; its own weights are CC BY-SA."""
 
 from __future__ import annotations
 
@@ -77,3 +77,12 @@ def test_no_copyleft() -> None:
 
 def test_every_licence_is_known() -> None:
     assert {name: licence(name) for name in runtime_packages() if not KNOWN.search(licence(name))} == {}
+
+
+def test_the_weights_are_declared_beside_the_code() -> None:
+    """They are CC BY-SA, as what they learned from is: the package says so and holds the credits."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["license"] == "Apache-2.0 AND CC-BY-SA-4.0"
+    (notice,) = [name for name in project["license-files"] if name.startswith("rag/")]
+    text = (ROOT / notice).read_text("utf-8")
+    assert all(name in text for name in ("KLUE-MRC", "KoBEST", "TyDi QA", "CC BY-SA 4.0"))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from rag.reader import FILE, LONGEST, TrainedReader, layers_of
+from rag.tokenizer import build_tokenizer
 from rag.weights import BLOCK_BYTES, dequantize, find_weights, open_weights
+from training import more, spans
+from training.batches import PLANS, Data, texts_of
 from training.model import HIDDEN, ReaderModel, load_weights
 
 pytestmark = pytest.mark.model
@@ -52,3 +60,73 @@ def test_both_say_the_same(question: str, reader: TrainedReader) -> None:
     assert best.probability == pytest.approx(spans.max(), abs=0.1)
     begins = spans.sum(1)[window.start : window.start + len(at)]
     assert np.abs(read.begins - begins).max() < 0.1
+
+
+PORT = "배는 아침 7시에 떠난다. 값은 어른 1만2000원이다."
+FAIR = "장은 닷새마다 선다. 생선은 새벽에 들어온다."
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Questions, the weights that the documented command makes of them, and what it made on the way."""
+    folder = tmp_path_factory.mktemp("mine")
+    asked = [
+        ("배는 언제 떠나?", PORT, "아침 7시"),
+        ("어른 값은?", PORT, "1만2000원"),
+        ("장은 며칠마다 서나?", FAIR, "닷새"),
+    ]
+    rows = [
+        {"title": "나루" if text is PORT else "장터", "paragraphs": [{"context": text, "qas": [
+            {"id": question, "question": question, "answers": [{"text": words, "answer_start": text.index(words)}]}
+        ]}]}
+        for question, text, words in asked
+    ]  # fmt: skip
+    questions, weights, work = folder / "questions.json", folder / "mine.safetensors", folder / "work"
+    questions.write_text(json.dumps({"data": rows}), "utf-8")
+    assert more.main([str(questions), "--out", str(weights), "--work", str(work), "--epochs", "1"]) == 0
+    return questions, weights, work
+
+
+def test_a_person_trains_on_with_questions_of_their_own(mine: tuple[Path, Path, Path]) -> None:
+    _, weights, _ = mine
+    assert layers_of(weights) == layers_of(FILE)
+    with safe_open(FILE, "numpy") as before, safe_open(weights, "numpy") as after:
+        assert "CC-BY-SA-4.0" in after.metadata()["license"]
+        moved = np.abs(before.get_tensor("l7.q.w").astype(np.float32) - after.get_tensor("l7.q.w")).max()
+        assert 0 < moved < 0.01  # a step of 5e-5 at most, and half precision
+    (reading,) = TrainedReader(open_weights(find_weights()), weights).read("배는 언제 떠나?", [("나루", PORT)])
+    assert PORT[reading.spans[0].start : reading.spans[0].end] in ("아침 7시", "아침 7시에")  # whole tokens
+
+
+def test_what_is_learned_is_the_question_with_the_words_that_answer(mine: tuple[Path, Path, Path]) -> None:
+    _, _, work = mine
+    (folder,) = work.glob("*/data")
+    bundled = open_weights(find_weights())
+    data, tokenizer = Data(folder), build_tokenizer(bundled.tokenizer)
+    rows = bundled.q4_rows("emb.word", bundled.shape.vocabulary)
+    known = {bytes(row): id for id, row in enumerate(rows)}  # ids were renumbered; their embeddings tell which is which
+    used = [known[bytes(row)] for row in data.arrays["words"]]
+    learned = set()
+    for group in range(len(data.arrays["groups_head"])):
+        first, *others = texts_of(data, "groups", group, PLANS["full"], None)
+        ids = [used[id] for id in first.ids]
+        assert first.right and not any(text.right for text in others)
+        words = tokenizer.decode(ids[first.start + first.first : first.start + first.last + 1])
+        question = tokenizer.decode(ids[1 : ids.index(2)])
+        learned.add((question, words))
+        others_ids = [[used[id] for id in text.ids[text.start : -1]] for text in others]
+        assert all(words not in tokenizer.decode(each) for each in others_ids)
+    assert learned == {
+        ("배는 언제 떠나?", "아침 7시에"),
+        ("어른 값은?", "1만2000원"),
+        ("장은 며칠마다 서나?", "닷새"),
+    }
+
+
+def test_spans_are_measured_by_the_rules_of_the_evals(
+    mine: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions, weights, _ = mine
+    assert spans.main([str(questions), str(weights)]) == 0
+    count, figures = re.fullmatch(r"\S* ?(\d+): exact match (\S+), F1 \S+\n", capsys.readouterr().out).groups()  # type: ignore[union-attr]
+    assert (count, figures) == ("3", "1.000")

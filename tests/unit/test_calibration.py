@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evals.calibration import calibration, ece_statistic
+from evals.calibration import calibration, ece_statistic, expected_calibration_error
 
 Row = dict[str, Any]
 
@@ -73,6 +73,8 @@ def test_it_is_the_plain_definition() -> None:
     chance.shuffle(rows)
     assert ece(rows)[0] == pytest.approx(sum(gaps) / 10, abs=6e-5)
     drawn = np.array([[2.0] * 70, [float(n < 10) for n in range(70)]])  # all twice, and ten of them alone
+    confidences, right = np.array([row["confidence"] for row in rows]), np.array([float(row["right"]) for row in rows])
+    assert expected_calibration_error(confidences, right) == pytest.approx(sum(gaps) / 10)
     twice, some = ece_statistic(rows)(drawn)
     assert twice == pytest.approx(sum(gaps) / 10)
     assert some == pytest.approx(sum(abs(row["confidence"] - row["right"]) for row in rows[:10]) / 10)
