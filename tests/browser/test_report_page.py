@@ -142,8 +142,9 @@ def test_the_threshold_is_the_questions_own(files: dict[str, str], visit: Callab
 def test_stages_stand_in_the_order_they_happen(files: dict[str, str], visit: Callable[..., Any]) -> None:
     page = visit(files["real"])
     page.click(".row summary >> nth=0")
-    laps = page.locator(".part:has(h3:text('시간')) li bdi").all_inner_texts()
-    assert laps == ["대화 잇기", "뜻 읽기", "낱말 나누기", "찾기", "답 고르기", "모두"]
+    laps = page.locator(".part:has(h3:text('시간')) li bdi")
+    laps.first.wait_for()  # a row is filled in when it has opened
+    assert laps.all_inner_texts() == ["대화 잇기", "뜻 읽기", "낱말 나누기", "찾기", "답 고르기", "모두"]
 
 
 def test_what_is_left_without_texts_is_shown(files: dict[str, str], visit: Callable[..., Any]) -> None:
