@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 DEFAULT_INDEX = Path("index")
 SEEDS_MARKER = "NOTICE"  # says where the sample documents come from; without it a folder "seeds" is somebody's own
 FIND_TRIES = 3
-PASSAGES_READ = 8  # the answer is looked for in this many at most
+PASSAGES_READ = 8  # the answer is looked for in this many
 WRITTEN_AT_ONCE = 256  # passages a transaction, or one document's
 
 

@@ -14,9 +14,9 @@ threshold is the highest that still answers 90% of the answerable among many doc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,12 +42,7 @@ from rag.types import Answer, Citation, Document, Found, IndexedPassage, Sentenc
 FITTED_TO = "b6bc1c432ecec5ec"  # SHA-256 of the reader's weights that RANKING and CONFIDENCE are for, its first digits
 SENTENCE_WEIGHT = 0.08  # of the logarithm of the probability that the answer begins in a sentence
 LEAST = 1e-3  # a smaller probability is taken for this one
-FIRST = 4  # passages, by the search, are read before the others,
-CERTAIN = 0.9  # which stay unread where one of these is as probable as this and has the words
 _OPENING, _CLOSING = "\"'“‘「『《〈([", "\"'”’」』》〉)]"
-
-
-UNREAD: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # known by being this object
 
 
 class RankingModel(NamedTuple):
@@ -100,7 +95,7 @@ class Judged:
 
 
 def judge(found: Found, readings: Sequence[Reading], ranking: RankingModel = RANKING) -> Judged:
-    """Put what the reader says of the hits together with the scores they were found with. Those it did not read come last."""
+    """Put what the reader says of the hits together with the scores they were found with."""
     relevance = np.array([reading.relevance for reading in readings])
     scores = np.array([hit.score for hit in found.hits])
     odds = ranking.reader * relevance + ranking.search * (scores - scores.max()) - ranking.none
@@ -110,27 +105,9 @@ def judge(found: Found, readings: Sequence[Reading], ranking: RankingModel = RAN
     shares = np.exp(odds - highest)
     shares /= shares.sum() + math.exp(-highest)
     ranked = np.argsort(np.argsort(-relevance, kind="stable"), kind="stable")
-    hits = tuple(
-        replace(hit, ranks={**hit.ranks, "reader": int(ranked[i]) + 1}) if readings[i] is not UNREAD else hit
-        for i, hit in ((i, found.hits[i]) for i in order)
-    )
+    hits = tuple(replace(found.hits[i], ranks={**found.hits[i].ranks, "reader": int(ranked[i]) + 1}) for i in order)
     judged = replace(found, hits=hits, passages=tuple(found.passages[i] for i in order))
     return Judged(judged, tuple(readings[i] for i in order), odds, shares)
-
-
-def read_until_certain(
-    found: Found, read: Callable[[slice], Sequence[Reading]], ranking: RankingModel = RANKING
-) -> Judged:
-    """Judge the hits, of which ``read`` reads the part it is asked for; no more of them than it takes.
-
-    Where no words in particular answer, all are read: the sentence may be of any.
-    """
-    some = read(slice(0, FIRST))
-    unread = [UNREAD] * (len(found.hits) - len(some))
-    first = judge(found, [*some, *unread], ranking)
-    if not unread or (first.shares[0] >= CERTAIN and best_words(first)):
-        return first
-    return judge(found, [*some, *read(slice(FIRST, None))], ranking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +162,8 @@ class ReadingAnswerer:
         )
 
     def read(self, question: str, found: Found, documents: Mapping[str, Document]) -> Judged:
-        """Read the hits, until it is certain; there is at least one."""
-        passages, sentences = readable(found, documents)
-        return read_until_certain(
-            found, lambda part: self._reader.read(question, passages[part], sentences[part]), self._ranking
-        )
+        """Read the hits; there is at least one."""
+        return judge(found, self._reader.read(question, *readable(found, documents)), self._ranking)
 
     def conclude(self, question: str, judged: Judged, documents: Mapping[str, Document]) -> Concluded:
         """What to cite, the best first, and what speaks for it."""

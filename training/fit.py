@@ -40,7 +40,7 @@ from sklearn.model_selection import GroupKFold
 
 from evals.calibration import expected_calibration_error
 from rag.assistant import PASSAGES_READ
-from rag.exact import RankingModel, ReadingAnswerer, Signs, read_until_certain, readable
+from rag.exact import RankingModel, ReadingAnswerer, Signs, judge, readable
 from rag.interfaces import Reading
 from rag.morphology import Morphology
 from rag.reader import FILE, TrainedReader
@@ -193,7 +193,7 @@ def fit(
     signs: dict[str, list[Signs]] = {kind: [] for kind in WEIGHTS}
     right: dict[str, list[bool]] = {kind: [] for kind in WEIGHTS}
     for case in cases:
-        judged = read_until_certain(case.found, case.readings.__getitem__, ranking)
+        judged = judge(case.found, case.readings, ranking)
         question = case.asked.question.rpartition("\n")[2]
         answer = answerer.conclude(question, judged, documents)
         signs[case.kind].append(answer.signs)

@@ -55,10 +55,9 @@ class Saying:
     def read(
         self, question: str, passages: Sequence[tuple[str, str]], sentences: Sequence[Sequence[int]] = ()
     ) -> list[Reading]:
-        read = sum(len(before) for _, before in self.asked)
         self.asked.append((question, list(passages)))
         self.sentences = sentences
-        return list(self.readings[read : read + len(passages)])
+        return list(self.readings)
 
 
 def reading(
@@ -211,31 +210,3 @@ def test_confidence_is_a_logistic_model_of_the_signs() -> None:
     assert model.confidence(signs) == pytest.approx(1 / (1 + math.exp(-(-1 + 1 + 0.3 - 0.2 + 1))))
     assert model.confidence(signs._replace(odds=1e9)) == pytest.approx(1)
     assert model.confidence(signs._replace(odds=-1e9)) == pytest.approx(0)
-
-
-@pytest.mark.parametrize(("relevance", "read"), [(4.0, 4), (2.0, 6)])  # 1 / (1 + e^-4) is .98, of 2 it is .88
-def test_when_the_first_passages_are_certain_the_rest_stay_unread(
-    relevance: float, read: int, morphology: Morphology
-) -> None:
-    sentences = [f"{n}번 분야에 {n}00억 원을 지원한다." for n in range(6)]
-    some = document("글", " ".join(sentences))
-    reader = Saying(*(reading(relevance if n == 2 else -30.0, 0, 2) for n in range(6)))
-    findings = found("얼마?", [passage(some, sentence) for sentence in sentences])
-    answer = ReadingAnswerer(reader, morphology, SURE, PLAIN).answer("얼마?", findings, {"글": some})
-    assert sum(len(passages) for _, passages in reader.asked) == read
-    assert answer.answered and answer.citations[0].quote == sentences[2]
-    assert len(answer.citations) == 3  # the others are of what the search found
-    assert [hit.passage.text for hit in answer.hits][:1] == [sentences[2]]
-    assert sorted(hit.passage.text for hit in answer.hits) == sentences  # none is lost
-    assert sum("reader" in hit.ranks for hit in answer.hits) == read
-
-
-def test_what_no_words_answer_is_looked_for_in_all_passages(morphology: Morphology) -> None:
-    """However certain: its sentence is chosen among those of all, and none may be of a passage that nobody read."""
-    sentences = [f"{n}번 분야에 {n}00억 원을 지원한다." for n in range(6)]
-    some = document("글", " ".join(sentences))
-    reader = Saying(*(reading(9.0 if n == 2 else -30.0, 0, 2, wordless=1.0) for n in range(6)))
-    findings = found("2번 분야를 지원하나요?", [passage(some, sentence) for sentence in sentences])
-    answerer = ReadingAnswerer(reader, morphology, SURE, PLAIN)
-    answerer.answer("2번 분야를 지원하나요?", findings, {"글": some})
-    assert sum(len(passages) for _, passages in reader.asked) == 6
