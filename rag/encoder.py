@@ -20,20 +20,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
-from onnx import helper, numpy_helper
 
+from rag.graphs import MICROSOFT, Graph, Session
 from rag.outliers import OUTLIERS
 from rag.weights import BLOCK_BYTES, Float32Array, Tensors, dequantize
 
 MAX_TOKENS = 512
-OPSET, IR_VERSION = 20, 10  # what the oldest ONNX Runtime that is allowed reads
-MICROSOFT = "com.microsoft"  # the domain of ONNX Runtime's own operators
 EXACT_LEVELS, SAFE_LEVELS = 127, 64  # the largest weight in 8 bits; see _levels
 
 
@@ -47,7 +43,7 @@ class Encoder:
         self._words = weights.q4_rows("emb.word", shape.vocabulary)
         types = weights.tensor("emb.type", shape.types, shape.hidden)
         self._positions = weights.tensor("emb.pos", shape.positions, shape.hidden) + types[0]
-        self._session = _session(_Graph(weights, outliers, _levels()).model())
+        self._session = _Layers(weights, outliers, _levels()).session_of_all()
 
     def encode(self, ids: Sequence[int]) -> Float32Array:
         """The hidden states of one text, ``ids`` with ``<s>`` and ``</s>``, 1 to ``max_tokens``: (tokens, hidden) float32.
@@ -92,49 +88,44 @@ class _Rounded(NamedTuple):
     channels: npt.NDArray[np.int64]  # which these are
 
 
-class _Graph:
-    """The encoder as an ONNX graph. Methods append nodes and return the name of what these compute."""
+class _Layers(Graph):
+    """The encoder as an ONNX graph."""
 
     def __init__(self, weights: Tensors, outliers: Mapping[str, Sequence[int]], levels: int) -> None:
+        super().__init__()
         self._weights = weights
         self._outliers = outliers
         self._levels = levels
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-        self._axis = self._constant("axis", np.array([-1], np.int64))
+        self._axis = self.constant("axis", np.array([-1], np.int64))
 
-    def model(self) -> bytes:
-        """``embeddings`` -> ``states``, both (1, tokens, hidden) float32."""
-        hidden, layers = self._weights.shape.hidden, self._weights.shape.layers
+    def session_of_all(self) -> Session:
+        """``embeddings`` -> ``states``, both (1, tokens, hidden)."""
         state, shift = self._norm("embeddings", "emb.ln")
-        for layer in range(layers):
+        for layer in range(self._weights.shape.layers):
             state, shift = self._layer(f"l{layer}", state, shift)
-        self._nodes.append(helper.make_node("Add", [state, self._constant("shift", shift)], ["states"]))
-        ends = [
-            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, "tokens", hidden])
-            for name in ("embeddings", "states")
-        ]
-        return _model(helper.make_graph(self._nodes, "encoder", ends[:1], ends[1:], self._constants))
+        states = self.node("Add", [state, self.constant("shift", shift)])
+        sizes = (1, "tokens", self._weights.shape.hidden)
+        return self.session({"embeddings": sizes}, {states: sizes})
 
     def _layer(self, at: str, state: str, shift: Float32Array) -> tuple[str, Float32Array]:
         """One layer. ``state`` is the output of a norm short of its ``shift``, (hidden,), and so is what is returned."""
         hidden, wide, heads = (getattr(self._weights.shape, of) for of in ("hidden", "feed_forward", "heads"))
         taken = self._rounded(state, f"{at}.q", hidden)  # once for three matrices
         projected = [self._linear(taken, f"{at}.{one}", (hidden, hidden), shift=shift) for one in "qkv"]
-        mixed = self._node("MultiHeadAttention", projected, domain=MICROSOFT, num_heads=heads)
+        mixed = self.node("MultiHeadAttention", projected, domain=MICROSOFT, num_heads=heads)
         attended = self._linear(self._rounded(mixed, f"{at}.ao", hidden), f"{at}.ao", (hidden, hidden), add=shift)
-        state, shift = self._norm(self._node("Add", [attended, state]), f"{at}.aln")
+        state, shift = self._norm(self.node("Add", [attended, state]), f"{at}.aln")
         inner = self._linear(self._rounded(state, f"{at}.fi", hidden), f"{at}.fi", (wide, hidden), shift=shift)
-        inner = self._node("Gelu", [inner])
+        inner = self.node("Gelu", [inner])
         outer = self._linear(self._rounded(inner, f"{at}.fo", wide), f"{at}.fo", (hidden, wide), add=shift)
-        return self._norm(self._node("Add", [outer, state]), f"{at}.oln")
+        return self._norm(self.node("Add", [outer, state]), f"{at}.oln")
 
     def _norm(self, summed: str, name: str) -> tuple[str, Float32Array]:
         """A layer norm short of its shift, and the shift."""
         shape = self._weights.shape
-        centred = self._node("Sub", [summed, self._node("ReduceMean", [summed, self._axis], keepdims=1)])
-        gain = self._constant(f"{name}.w", self._weights.tensor(f"{name}.w", shape.hidden))
-        state = self._node("SimplifiedLayerNormalization", [centred, gain], axis=-1, epsilon=shape.layer_norm_epsilon)
+        centred = self.node("Sub", [summed, self.node("ReduceMean", [summed, self._axis], keepdims=1)])
+        gain = self.constant(f"{name}.w", self._weights.tensor(f"{name}.w", shape.hidden))
+        state = self.node("SimplifiedLayerNormalization", [centred, gain], axis=-1, epsilon=shape.layer_norm_epsilon)
         return state, self._weights.tensor(f"{name}.b", shape.hidden)
 
     def _rounded(self, x: str, name: str, size: int) -> _Rounded:
@@ -142,11 +133,11 @@ class _Graph:
         channels = np.array([at for at in self._outliers.get(name, ()) if at < size], np.int64)
         large = ""
         if len(channels):
-            large = self._node("Gather", [x, self._constant(f"{name}.channels", channels)], axis=-1)
+            large = self.node("Gather", [x, self.constant(f"{name}.channels", channels)], axis=-1)
             others = np.ones(size, np.float32)
             others[channels] = 0
-            x = self._node("Mul", [x, self._constant(f"{name}.others", others)])
-        return _Rounded(self._nodes_of("DynamicQuantizeLinear", [x], outputs=3), large, channels)
+            x = self.node("Mul", [x, self.constant(f"{name}.others", others)])
+        return _Rounded(self.nodes("DynamicQuantizeLinear", [x], outputs=3), large, channels)
 
     def _linear(
         self, x: _Rounded, name: str, shape: tuple[int, int],
@@ -161,30 +152,16 @@ class _Graph:
         weight[:, x.channels] = 0
         matrix, scales = _in_8_bits(weight, self._levels)
         whole, scale, zero = x.parts
-        products = self._node(
+        products = self.node(
             "MatMulIntegerToFloat",
-            [whole, self._constant(f"{name}.w", matrix.T), scale, self._constant(f"{name}.scale", scales), zero, "",
-             self._constant(f"{name}.b", bias)],
+            [whole, self.constant(f"{name}.w", matrix.T), scale, self.constant(f"{name}.scale", scales), zero, "",
+             self.constant(f"{name}.b", bias)],
             domain=MICROSOFT,
         )  # fmt: skip
         if not x.large:
             return products
-        rest = self._node("MatMul", [x.large, self._constant(f"{name}.apart", apart.T)])
-        return self._node("Add", [products, rest])
-
-    def _constant(self, name: str, values: npt.NDArray[np.generic]) -> str:
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def _node(self, operator: str, inputs: Sequence[str], *, domain: str = "", **attributes: Any) -> str:
-        return self._nodes_of(operator, inputs, domain=domain, **attributes)[0]
-
-    def _nodes_of(
-        self, operator: str, inputs: Sequence[str], *, domain: str = "", outputs: int = 1, **attributes: Any
-    ) -> list[str]:
-        names = [f"{operator}.{len(self._nodes)}.{i}" for i in range(outputs)]
-        self._nodes.append(helper.make_node(operator, list(inputs), names, domain=domain, **attributes))
-        return names
+        rest = self.node("MatMul", [x.large, self.constant(f"{name}.apart", apart.T)])
+        return self.node("Add", [products, rest])
 
 
 @cache
@@ -217,28 +194,11 @@ def _levels() -> int:
     get 7 bits, with which it fits. Which kind this one is, is not asked but tried.
     """
     columns, rows = 64, 16
-    graph = helper.make_graph(
-        [helper.make_node("DynamicQuantizeMatMul", ["x", "w", "scale"], ["y"], domain=MICROSOFT)],
-        "products",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, columns])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, rows])],
-        [
-            numpy_helper.from_array(np.full((columns, rows), EXACT_LEVELS, np.int8), "w"),
-            numpy_helper.from_array(np.ones(rows, np.float32), "scale"),
-        ],
-    )
-    (summed,) = _session(_model(graph)).run(None, {"x": np.ones((1, columns), np.float32)})
+    products = Graph()
+    matrix = products.constant("w", np.full((columns, rows), EXACT_LEVELS, np.int8))
+    scale = products.constant("scale", np.ones(rows, np.float32))
+    product = products.node("DynamicQuantizeMatMul", ["x", matrix, scale], domain=MICROSOFT)
+    session = products.session({"x": (1, columns)}, {product: (1, rows)})
+    (summed,) = session.run(None, {"x": np.ones((1, columns), np.float32)})
     exact = np.allclose(summed, columns * EXACT_LEVELS, rtol=1e-3)
     return EXACT_LEVELS if exact else SAFE_LEVELS
-
-
-def _model(graph: onnx.GraphProto) -> bytes:
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString())
-
-
-def _session(model: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

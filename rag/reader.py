@@ -29,6 +29,7 @@ from tokenizers import Tokenizer
 
 from rag.encoder import Encoder
 from rag.errors import ModelError, ReaderError
+from rag.graphs import Graph
 from rag.interfaces import Reading, Span
 from rag.settings import Settings
 from rag.tokenizer import build_tokenizer
@@ -92,13 +93,14 @@ class TrainedReader:
         for at, (title, text) in enumerate(passages):
             starts = np.array(sentences[at] if sentences else (), np.int64)
             windows += self._windows(at, question, title, text, starts)
-        states: list[Float32Array] = [_NO_STATES] * len(windows)
+        readings = [NOTHING] * len(windows)
+
+        def take(number: int, states: Float32Array) -> None:
+            window = windows[number]
+            readings[number] = self._heads.read(states, window.start, window.offsets, window.sentences)
+
         if windows:
-            self._encoder.encode_each([window.ids for window in windows], states.__setitem__)
-        # Not while others encode: BLAS wakes threads of its own, and they would wait for a core.
-        readings = [
-            self._heads.read(state, w.start, w.offsets, w.sentences) for state, w in zip(states, windows, strict=True)
-        ]
+            self._encoder.encode_each([window.ids for window in windows], take)
         best: list[Reading] = [NOTHING] * len(passages)
         for window, reading in zip(windows, readings, strict=True):
             if best[window.passage] is NOTHING or reading.relevance > best[window.passage].relevance:
@@ -182,23 +184,30 @@ class _Window:
 
 
 class _Heads:
-    """The heads, in float32. ``training/model.py`` says what they compute."""
+    """The heads, in float32. ``training/model.py`` says what they compute.
+
+    They run as the encoder does and where it ran: numpy's matrix products would wake a thread for each core, which wait for one another.
+    """
 
     def __init__(self, tensors: Mapping[str, npt.NDArray[np.generic]], hidden: int) -> None:
         def of(name: str) -> Float32Array:
             return np.array(tensors[name], np.float32)
 
-        names = ("ends", "first", "last", "inner", "outer")
-        self._weights = {name: (of(f"{name}.w").T.copy(), of(f"{name}.b")) for name in names}
-        sizes = {
-            "ends": hidden,
-            "first": hidden,
-            "last": hidden,
-            "inner": 3 * hidden,
-            "outer": len(self._weights["inner"][1]),
-        }
-        if any(self._weights[name][0].shape != (size, len(self._weights[name][1])) for name, size in sizes.items()):
-            raise ValueError("heads of another shape")
+        joint = len(of("first.b"))
+        shapes = {"ends": (2, hidden), "first": (joint, hidden), "last": (joint, hidden)}
+        shapes |= {"inner": (inner := len(of("inner.b")), 3 * hidden), "outer": (2, inner)}
+        graph = Graph()
+        for name, shape in shapes.items():
+            weight, bias = of(f"{name}.w"), of(f"{name}.b")
+            if weight.shape != shape or bias.shape != shape[:1]:
+                raise ValueError("heads of another shape")
+            scale = np.float32(1 / np.sqrt(joint) if name == "first" else 1)
+            graph.constant(f"{name}.w", weight.T * scale)
+            graph.constant(f"{name}.b", bias * scale)
+        scores, judged = _add_heads(graph, hidden)
+        self._session = graph.session(
+            {"head": (1, hidden), "inside": ("tokens", hidden)}, {scores: ("tokens", "tokens"), judged: (1, 2)}
+        )
 
     def read(
         self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
@@ -207,35 +216,58 @@ class _Heads:
 
         No span goes over the beginning of a sentence, (n,) in the same text.
         """
-        inside = states[start : start + len(offsets)]
-        ends = self._linear("ends", inside)
-        scores = self.scores(inside, offsets, sentences)
+        scores, judged = self._run(states, start, offsets)
+        scores = _within_sentences(scores, offsets, sentences)
         spans = np.exp(scores - scores.max())
         spans /= spans.sum()
-        pooled = np.concatenate([states[0], _softmax(ends[:, 0]) @ inside, _softmax(ends[:, 1]) @ inside])
-        relevance, wordless = self._linear("outer", _gelu(self._linear("inner", pooled)))
+        relevance, wordless = judged[0]
         return Reading(float(relevance), float(wordless), _best(spans, offsets), offsets[:, 0], spans.sum(axis=1))
 
     def scores(
-        self, inside: Float32Array, offsets: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
+        self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
     ) -> Float32Array:
         """(tokens, tokens): of each first and last token, before any softmax; -inf where these are no span."""
-        ends = self._linear("ends", inside)
-        joint = self._linear("first", inside) @ self._linear("last", inside).T
-        scores = ends[:, :1] + ends[None, :, 1] + joint / np.sqrt(np.float32(len(self._weights["first"][1])))
-        rows = np.arange(len(offsets))
-        gap = rows[None, :] - rows[:, None]
-        inside_one = np.equal.outer(*[np.searchsorted(sentences, offsets[:, 0], "right")] * 2)
-        possible = (gap >= 0) & (gap < LONGEST) & inside_one & (offsets[None, :, 1] > offsets[:, :1])
-        return np.where(possible, scores, np.float32(-np.inf))
+        return _within_sentences(self._run(states, start, offsets)[0], offsets, sentences)
 
-    def _linear(self, name: str, x: Float32Array) -> Float32Array:
-        weight, bias = self._weights[name]
-        return np.asarray(x @ weight + bias, np.float32)
+    def _run(
+        self, states: Float32Array, start: int, offsets: npt.NDArray[np.int64]
+    ) -> tuple[Float32Array, Float32Array]:
+        inside = states[start : start + len(offsets)]
+        scores, judged = self._session.run(None, {"head": states[:1], "inside": inside})
+        return np.asarray(scores, np.float32), np.asarray(judged, np.float32)
+
+
+def _add_heads(graph: Graph, hidden: int) -> tuple[str, str]:
+    """``head``, the state of ``<s>``, and ``inside``, those of the passage -> the scores of spans; relevance and wordless."""
+
+    def linear(name: str, x: str) -> str:
+        return graph.node("Add", [graph.node("MatMul", [x, f"{name}.w"]), f"{name}.b"])
+
+    def turned(x: str) -> str:
+        return graph.node("Transpose", [x], perm=[1, 0])
+
+    ends = linear("ends", "inside")
+    start, end = graph.nodes("Split", [ends, graph.constant("one each", np.array([1, 1]))], outputs=2, axis=1)
+    joint = graph.node("MatMul", [linear("first", "inside"), turned(linear("last", "inside"))])
+    scores = graph.node("Add", [graph.node("Add", [start, joint]), turned(end)])
+    places = graph.node("MatMul", [turned(graph.node("Softmax", [ends], axis=0)), "inside"])
+    row = graph.node("Reshape", [places, graph.constant("row", np.array([1, 2 * hidden]))])
+    pooled = graph.node("Concat", ["head", row], axis=1)
+    return scores, linear("outer", graph.node("Gelu", [linear("inner", pooled)]))
+
+
+def _within_sentences(
+    scores: Float32Array, offsets: npt.NDArray[np.int64], sentences: npt.NDArray[np.int64]
+) -> Float32Array:
+    """The scores of spans, (tokens, tokens); -inf for those that are none, are too long or go over the beginning of a sentence."""
+    rows = np.arange(len(offsets))
+    gap = rows[None, :] - rows[:, None]
+    inside_one = np.equal.outer(*[np.searchsorted(sentences, offsets[:, 0], "right")] * 2)
+    possible = (gap >= 0) & (gap < LONGEST) & inside_one & (offsets[None, :, 1] > offsets[:, :1])
+    return np.where(possible, scores, np.float32(-np.inf))
 
 
 _MARKS: Final = re.compile(r"<(?=(?:/?s|pad|unk|mask)>)")
-_NO_STATES: Final = np.zeros((0, 0), np.float32)
 NOTHING: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # of a passage without a token
 
 
@@ -252,20 +284,6 @@ def _best(spans: Float32Array, offsets: npt.NDArray[np.int64]) -> tuple[Span, ..
         if all(end <= other.start or start >= other.end for other in found):  # tokens may share a character
             found.append(Span(start, end, probability, int(offsets[last, 0])))
     return tuple(found)
-
-
-def _softmax(x: Float32Array) -> Float32Array:
-    e = np.exp(x - x.max())
-    return np.asarray(e / e.sum(), np.float32)
-
-
-def _gelu(x: Float32Array) -> Float32Array:
-    """By the error function, of Abramowitz & Stegun 7.1.26 (off by 1.5e-7 at most): numpy has none."""
-    z = np.abs(x) / np.sqrt(2)
-    t = 1 / (1 + 0.3275911 * z)
-    poly = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))))
-    erf = np.sign(x) * (1 - poly * np.exp(-z * z))
-    return np.asarray(x * 0.5 * (1 + erf), np.float32)
 
 
 def _clean(text: str) -> str:

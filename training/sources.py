@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ WRITTEN = ROOT / "training" / "written"
 TUNE = ROOT / "evals" / "tune"
 GOLD = ROOT / "evals" / "gold"
 HELD_OUT = 0.08  # of the titles: never trained on; models are chosen and confidence is fitted on them
+APART = "apart"  # a family of which nothing is trained on
 
 Span = tuple[int, int]  # of a document's text
 
@@ -104,9 +105,18 @@ def squad_sources(paths: Sequence[Path]) -> Sources:
 
 
 def held_out(sources: Sources) -> set[str]:
-    """The documents of a part of the titles, the same at every run."""
+    """The documents of a part of the titles, the same at every run, and those of the family ``APART``."""
     records = sources.documents | sources.bulk
-    return {id for id, record in records.items() if is_held_out(record["title"] or record["id"])}
+    apart = {item.document for item in sources.asked if item.family == APART}
+    return apart | {id for id, record in records.items() if is_held_out(record["title"] or record["id"])}
+
+
+def part_of(sources: Sources, names: Collection[str], share: float, rng: random.Random) -> Sources:
+    """All that is asked in these families and sources, and a share of the rest, with their documents alone."""
+    asked = [item for item in sources.asked if {item.family, item.source} & set(names) or rng.random() < share]
+    return Sources(
+        {id: sources.documents[id] for id in dict.fromkeys(item.document for item in asked)}, asked, sources.bulk
+    )
 
 
 def is_held_out(title: str) -> bool:

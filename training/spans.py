@@ -68,8 +68,7 @@ def words_of(
     reader._encoder.encode_each([window.ids for window in windows], states.__setitem__)
     best, words = -np.inf, ""
     for window, state in zip(windows, states, strict=True):
-        inside = state[window.start : window.start + len(window.offsets)]
-        scores = reader._heads.scores(inside, window.offsets, window.sentences)
+        scores = reader._heads.scores(state, window.start, window.offsets, window.sentences)
         if scores.max() > best:
             first, last = divmod(int(scores.argmax()), len(scores))
             best, piece = float(scores.max()), pieces[window.passage]

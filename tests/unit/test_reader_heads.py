@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rag.reader import _best, _gelu, _Heads
+from rag.reader import _best, _Heads
 
 OFFSETS = np.array([[0, 2], [3, 5], [6, 8]])
 ANYWHERE = np.zeros(0, np.int64)
@@ -76,7 +76,9 @@ def test_the_best_spans_do_not_overlap() -> None:
     assert [(s.start, s.end) for s in _best(spans, OFFSETS)] == [(0, 5), (6, 8)]
 
 
-def test_gelu_is_the_exact_one() -> None:
-    x = np.linspace(-6, 6, 101).astype(np.float32)
-    exact = [value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in x.tolist()]
-    assert _gelu(x) == pytest.approx(exact, abs=1e-5)
+def test_the_relevance_goes_through_the_exact_gelu() -> None:
+    for value in (-3.0, -0.5, 0.0, 0.7, 4.0):
+        reading = heads(**{"inner.w": np.array([[1.0, 0, 0, 0, 0, 0]])}).read(
+            np.array([(value, 0), (9, 9), (0, 0)], np.float32), 2, OFFSETS[:1], ANYWHERE
+        )
+        assert reading.relevance == pytest.approx(value * 0.5 * (1 + math.erf(value / math.sqrt(2))), abs=1e-5)

@@ -21,7 +21,7 @@ from training.batches import Batch, Data, Plan, epochs, shares_of, steps_of, tex
 from training.measure import area
 from training.model import ByteDropout, Read, ReaderModel
 from training.noise import noisy
-from training.sources import squad_sources
+from training.sources import Asked, Sources, held_out, is_held_out, part_of, squad_sources
 from training.tables import Piece, covering
 from training.train import loss_of
 
@@ -65,6 +65,29 @@ def test_a_few_groups_are_one_step() -> None:
     assert sorted(step) == [0, 1, 2]
     with pytest.raises(ValueError, match="nothing to train on"):
         next(epochs(Tables(3), "groups", Plan(epochs=1, rate=1, sources=("tydi_goldp",)), 1, None))
+
+
+def test_a_part_of_the_sources_is_what_is_named_and_a_share_of_the_rest_with_their_documents() -> None:
+    documents = {f"{at}": {"id": f"{at}", "title": f"{at}", "text": "글"} for at in range(400)}
+    asked = [
+        Asked(f"q{at}", ("klue_mrc", "written")[at % 2], "?", f"{at}", family=("", "own-a", "", "own-b")[at % 4])
+        for at in range(400)
+    ]
+    part = part_of(Sources(documents, asked, {"law": documents["0"]}), ["klue_mrc", "own-b"], 0.5, random.Random(1))
+    kept = {item.id for item in part.asked}
+    assert kept >= {item.id for item in asked if item.source == "klue_mrc" or item.family == "own-b"}
+    assert 300 + 35 <= len(kept) <= 300 + 65  # half of 100, three standard deviations to each side
+    assert set(part.documents) == {item.document for item in part.asked} and list(part.bulk) == ["law"]
+
+
+def test_nothing_of_the_family_apart_is_trained_on() -> None:
+    documents = {name: {"id": name, "title": name, "text": "글"} for name in ("한 글", "다른 글")}
+    asked = [
+        Asked("1", "written", "?", "한 글", family="apart"),
+        Asked("2", "missing", "?", "다른 글", family="own-a"),
+    ]
+    apart = {"한 글"} | {name for name in documents if is_held_out(name)}
+    assert held_out(Sources(documents, asked, {})) == apart and not is_held_out("한 글")
 
 
 def test_a_text_is_question_title_and_passage() -> None:
