@@ -2,7 +2,8 @@
 
     GEUNGEO_DATA=... python -m training.fit [--others 600] [--reader rag/reader.safetensors]
 
-On the questions that ``training.sources`` holds out, over a library of their documents and some others; each is asked
+On the questions that ``training.sources`` holds out, and those of the family apart, which ask in other words than the text does, over a
+library of their documents and some others; each is asked
 
 - all: of all documents, and own: of its own document alone. Answerable;
 - removed: of all documents but its own, unless one of the first ten passages holds the words of its answer;
@@ -47,7 +48,7 @@ from rag.reader import FILE, TrainedReader
 from rag.types import Document, Found
 from rag.weights import find_weights, open_weights
 from training.prepare import library
-from training.sources import Asked, held_out, read_sources
+from training.sources import APART, Asked, held_out, read_sources
 
 Floats = npt.NDArray[np.float64]
 WEIGHTS = {"all": 1.0, "own": 1.0, "removed": 0.5, "missing": 0.5, "missing own": 0.3, "far": 0.3}
@@ -80,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rng = random.Random(5)
     apart = held_out(sources)
     asked = [item for item in sources.asked if item.document in apart and item.source != "boolq"]
-    by_source: dict[str, list[Asked]] = defaultdict(list)
+    alike: dict[tuple[str, bool], list[Asked]] = defaultdict(list)
     for item in asked:
-        by_source[item.source if item.language == "ko" else "foreign"].append(item)
-    asked = [item for some in by_source.values() for item in rng.sample(some, min(options.limit, len(some)))]
+        alike[group_of(item), bool(item.spans)].append(item)
+    asked = [item for some in alike.values() for item in rng.sample(some, min(options.limit, len(some)))]
     others = rng.sample(sorted(set(sources.documents) - apart), options.others)
     records = {id: sources.documents[id] for id in [*sorted({item.document for item in asked}), *others]}
     morphology = Morphology()
@@ -126,11 +127,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def group_of(item: Asked) -> str:
+    """What counts as a source of questions."""
+    return APART if item.family == APART else item.source if item.language == "ko" else "foreign"
+
+
 def weights_of(cases: Sequence[Case]) -> Floats:
     """One a case: within its kind, each source counts as much as the others."""
-    alike = Counter((case.kind, case.asked.source) for case in cases)
+    alike = Counter((case.kind, group_of(case.asked)) for case in cases)
     sources, totals = Counter(kind for kind, _ in alike), Counter(case.kind for case in cases)
-    return np.array([WEIGHTS[c.kind] * totals[c.kind] / sources[c.kind] / alike[c.kind, c.asked.source] for c in cases])
+    return np.array(
+        [WEIGHTS[c.kind] * totals[c.kind] / sources[c.kind] / alike[c.kind, group_of(c.asked)] for c in cases]
+    )
 
 
 def is_right(case: Case) -> list[bool]:
