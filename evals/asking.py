@@ -110,6 +110,7 @@ def judged(question: Question, answer: Answer, documents: Mapping[str, Document]
         "answered": answer.answered,
         "answer": answer.text,
         "confidence": answer.confidence,
+        "certainty": answer.certainty,
         "threshold": answer.threshold,
         "reason": answer.reason,
         "citations": citations,

@@ -73,8 +73,9 @@
     bar.style.setProperty("--value", Math.min(1, Math.max(0, row.confidence)));
     if (judged) bar.style.setProperty("--threshold", Math.min(1, Math.max(0, row.threshold)));
     const verdict = row.answered ? "답함" : "답하지 않음";
-    const text = el("p", "", el("b", "", verdict), ` 확신 ${row.confidence.toFixed(3)}${sure}`);
-    const reason = known(row.reason) ? el("p", "place", given(row.reason)) : null;
+    const word = row.answered && known(row.certainty) ? ` · ${named("certainty", row.certainty)[0]}` : "";
+    const text = el("p", "", el("b", "", verdict), `${word} · 확신 ${row.confidence.toFixed(3)}${sure}`);
+    const reason = known(row.reason) ? el("p", "", given(named("reason", row.reason)[0]), " ", english(named("reason", row.reason)[1])) : null;
     return part("결정", "decision", text, bar, reason);
   }
 

@@ -30,10 +30,12 @@ from evals.measures import TOGETHER
 from evals.result import APART, ResultError, read_result
 from evals.words import (
     ARMS,
+    CERTAINTIES,
     KINDS,
     LANGUAGES,
     MEASURES,
     OUTCOMES,
+    REASONS,
     STAGES,
     Figure,
     Words,
@@ -255,6 +257,11 @@ def pieces(citation: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def unmarked(nearest: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The nearest sentence without its words marked, as the product shows it: none of them answers."""
+    return {**nearest, "answer_start": None, "answer_end": None} if nearest else None
+
+
 def data(result: Result, arms: Arms, unit: str) -> str:
     """What the script of the page shows, as JSON that may stand in a script element; ``unit`` is whose rank a row tells first."""
 
@@ -267,7 +274,7 @@ def data(result: Result, arms: Arms, unit: str) -> str:
         {
             **row,
             "citations": [shown(each) for each in row.get("citations") or []],
-            "nearest": shown(row.get("nearest")),
+            "nearest": shown(unmarked(row.get("nearest"))),
             "threshold": threshold_of(row, result),
             "timings_ms": in_time(row.get("timings_ms") or {}),
         }
@@ -281,6 +288,8 @@ def data(result: Result, arms: Arms, unit: str) -> str:
             ("arm", ARMS),
             ("stage", STAGES),
             ("language", LANGUAGES),
+            ("certainty", CERTAINTIES),
+            ("reason", REASONS),
         )
     }
     packed = {"rows": rows, "arms": list(arms), "unit": unit, "words": called}

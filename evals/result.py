@@ -169,7 +169,8 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
     "reading": _is_reading,
     "removed": _is_removed,
     **dict.fromkeys(
-        ("question", "kind", "language", "source", "pair", "document", "miss"), lambda value: isinstance(value, str)
+        ("question", "kind", "language", "source", "pair", "document", "miss", "certainty", "reason"),
+        lambda value: isinstance(value, str),
     ),
     **dict.fromkeys(("answered", "answerable", "typed", "evidence_known"), lambda value: isinstance(value, bool)),
     **dict.fromkeys((*ANSWERING, "yesno"), _is_share),

@@ -113,6 +113,18 @@ ARMS = {  # what the product does first
     "dense": Words("뜻", "dense", "문장의 뜻을 벡터로 견주어 찾기."),
     "bm25": Words("낱말", "BM25", "같은 낱말이 나오는 곳을 찾기."),
 }
+CERTAINTIES = {
+    "high": Words("거의 확실함", "almost certain"),
+    "medium": Words("아마 맞음", "probably right"),
+    "low": Words("확실하지 않음", "not certain"),
+}
+REASONS = {
+    "not_in_documents": Words("문서에 답이 없다고 보았다", "the documents do not say"),
+    "only_related": Words(
+        "관련된 말은 있지만 물은 것은 없다고 보았다", "they speak of it and do not say what was asked"
+    ),
+    "no_documents": Words("문서가 없다", "there are no documents"),
+}
 OUTCOMES = {  # the right ones first
     "right": Words("맞게 답함", "right", "근거가 되는 문장을 맨 먼저 인용했다."),
     "rightly_declined": Words("옳게 없다고 함", "rightly declined", "문서에 답이 없고, 없다고 했다."),

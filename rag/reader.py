@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ from rag.errors import ModelError, ReaderError
 from rag.graphs import Graph
 from rag.interfaces import Reading, Span
 from rag.settings import Settings
-from rag.tokenizer import build_tokenizer
+from rag.tokenizer import build_tokenizer, plain_tokens
 from rag.weights import Float32Array, Shape, UInt8Array, Weights, find_weights, open_weights
 
 FILE: Final = Path(__file__).with_name("reader.safetensors")
@@ -113,21 +112,21 @@ class TrainedReader:
         """The passage behind the question, in as many windows as it takes. A passage without a word has none."""
         if not text.strip():
             return []
-        encoding = self._tokenizer.encode(_clean(text), add_special_tokens=False)
+        tokens, offsets = plain_tokens(self._tokenizer, text)
         head = self._head(question, title)
         room = self._encoder.max_tokens - len(head) - 1
         made = []
-        for first in range(0, max(1, len(encoding.ids) - OVERLAP), room - OVERLAP):
-            ids = encoding.ids[first : first + room]
+        for first in range(0, max(1, len(tokens) - OVERLAP), room - OVERLAP):
+            ids = tokens[first : first + room]
             if ids:
-                spans = [token_span(text, *span) for span in encoding.offsets[first : first + room]]
+                spans = [token_span(text, *span) for span in offsets[first : first + room]]
                 made.append(_Window(at, [*head, *ids, self._eos], len(head), np.array(spans, np.int64), sentences))
         return made
 
     def _head(self, question: str, title: str) -> list[int]:
         """What stands before the passage. Of a long question the end counts: there it is asked."""
-        composed = [unicodedata.normalize("NFC", _clean(text)) for text in (question, title)]  # as documents are
-        asked, named = (self._tokenizer.encode(text, add_special_tokens=False).ids for text in composed)
+        composed = [unicodedata.normalize("NFC", text) for text in (question, title)]  # as documents are
+        asked, named = (plain_tokens(self._tokenizer, text)[0] for text in composed)
         asked, named = asked[-QUESTION_TOKENS:], named[:TITLE_TOKENS]
         return head_of(asked, named, self._bos, self._eos)
 
@@ -267,7 +266,6 @@ def _within_sentences(
     return np.where(possible, scores, np.float32(-np.inf))
 
 
-_MARKS: Final = re.compile(r"<(?=(?:/?s|pad|unk|mask)>)")
 NOTHING: Final = Reading(-20.0, 0.0, (), np.zeros(0, np.int64), np.zeros(0, np.float32))  # of a passage without a token
 
 
@@ -284,11 +282,6 @@ def _best(spans: Float32Array, offsets: npt.NDArray[np.int64]) -> tuple[Span, ..
         if all(end <= other.start or start >= other.end for other in found):  # tokens may share a character
             found.append(Span(start, end, probability, int(offsets[last, 0])))
     return tuple(found)
-
-
-def _clean(text: str) -> str:
-    """Without half characters and without what the model would take for its own marks, one for one, so that offsets stay."""
-    return _MARKS.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def token_span(text: str, start: int, end: int) -> tuple[int, int]:

@@ -28,6 +28,16 @@ def build_tokenizer(data: TokenizerData) -> Tokenizer:
     return tokenizer
 
 
+def plain_tokens(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+    """The ids of a text and the span of each in it. Nothing in it is a mark of the model: ``</s>`` there, full width or not, is unknown."""
+    encoding = tokenizer.encode(
+        text.encode("utf-8", "replace").decode("utf-8"), add_special_tokens=False
+    )  # no half characters
+    marks = [tokenizer.token_to_id(mark) for mark in ("<s>", "<pad>", "</s>", "<mask>")]
+    unknown = tokenizer.token_to_id("<unk>")
+    return [unknown if id in marks else id for id in encoding.ids], encoding.offsets
+
+
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], prompt: str, longest: int) -> list[list[int]]:
     """The ids of each text behind ``prompt``, composed (NFC) first; what is longer loses its end but for ``</s>``."""
     whole = [(prompt + text).encode("utf-8", "replace").decode("utf-8") for text in texts]  # no half characters

@@ -1,7 +1,7 @@
 """Make what the reader is trained on: passages, questions, groups of a question and what search finds for it, and clozes.
 
     GEUNGEO_DATA=... python -m training.prepare [--out .cache/reader] [--bulk 2400] [--no-clozes] [--squad FILE ...]
-                                                [--fresh FAMILY ... --replay 0.2]
+                                                [--fresh FAMILY ... --replay 0.2] [--beside 1000 --measured 200]
 
 Documents are cut and searched by the very code that answers, so that what is read in training is what is read later. A group is a
 question, the passages that hold its answer, and the best-ranked others. Where an answer is known, others that hold its words are
@@ -33,7 +33,7 @@ from rag.types import Document, IndexedPassage, Passage
 from rag.weights import find_weights, open_weights
 from training.clozes import read_clozes, write_clozes
 from training.noise import noisy
-from training.sources import Asked, Sources, held_out, part_of, read_sources, squad_sources
+from training.sources import Asked, Sources, held_out, part_of, read_sources, squad_sources, with_own
 from training.tables import Group, Piece, Tables, covering, write
 
 OUT = Path(".cache") / "reader"
@@ -49,6 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--squad", type=Path, nargs="+", help="only the questions of these files in SQuAD format; no clozes"
     )
+    parser.add_argument(
+        "--beside", type=int, default=0, help="with --squad: so many questions of training/written too,"
+    )
+    parser.add_argument("--measured", type=int, default=0, help="and so many of its held-out ones")
     parser.add_argument("--no-clozes", action="store_true", help="for the second stage alone")
     parser.add_argument("--fresh", nargs="+", default=[], help="families of training/written, or sources: all of them,")
     parser.add_argument("--replay", type=float, help="and this share of the rest; their documents alone are searched")
@@ -61,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     rng = random.Random(3)
     sources = squad_sources(options.squad) if options.squad else read_sources(Path(data or ""))
-    apart = set[str]() if options.squad else held_out(sources)
+    if options.squad:
+        sources, apart = with_own(sources, options.beside, options.measured, rng)
+    else:
+        apart = held_out(sources)
     if options.fresh:
         names = {name for item in sources.asked for name in (item.family, item.source)}
         if unknown := set(options.fresh) - names:

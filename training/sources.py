@@ -104,6 +104,27 @@ def squad_sources(paths: Sequence[Path]) -> Sources:
     return Sources(documents, asked, {})
 
 
+def with_own(sources: Sources, learned: int, measured: int, rng: random.Random) -> tuple[Sources, set[str]]:
+    """The same with so many questions beside them that were written for the project on texts of their own, about.
+
+    Returns also the documents of those ``measured``, which are held out of training here as always.
+    """
+    rows = [(path, at, row) for path in sorted(WRITTEN.glob("own-*.jsonl")) for at, row in enumerate(_rows(path))]
+    rng.shuffle(rows)
+    documents, asked, apart = dict(sources.documents), list(sources.asked), set[str]()
+    left = {False: learned, True: measured}
+    for path, at, row in rows:
+        kept = is_held_out(str(row["title"]))
+        if left[kept] > 0:
+            name = f"{path.stem}-{at}"
+            family = path.stem.rpartition("-")[0]
+            new = [replace(one, family=family) for one in _written(row, name, documents, {}, {})]
+            apart |= {name} if kept else set()
+            left[kept] -= len(new)
+            asked += new
+    return Sources(documents, asked, sources.bulk), apart
+
+
 def held_out(sources: Sources) -> set[str]:
     """The documents of a part of the titles, the same at every run, and those of the family ``APART``."""
     records = sources.documents | sources.bulk

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evals.datasets import Question
+from evals.datasets import DatasetError, Question
 from evals.measures import exact_match, f1
 from evals.readers import read_squad
 from rag.exact import spoken
@@ -35,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     morphology = Morphology()
     reader = TrainedReader(open_weights(find_weights()), options.weights)
-    dataset = read_squad(options.questions)
+    try:
+        dataset = read_squad(options.questions)
+    except DatasetError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     records = {record["id"]: record for record in dataset.records}
     pieces = {id: split(record["text"], morphology) for id, record in records.items()}
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)

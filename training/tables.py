@@ -11,6 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from rag.reader import LONGEST, QUESTION_TOKENS, TITLE_TOKENS, token_span
+from rag.tokenizer import plain_tokens
 from rag.weights import find_weights, open_weights
 
 PASSAGE_TOKENS = 320
@@ -52,15 +53,14 @@ class Tables:
 
     def question(self, text: str) -> int:
         """The row of a question."""
-        self.questions.append(self._tokenizer.encode(text, add_special_tokens=False).ids[-QUESTION_TOKENS:])
+        self.questions.append(plain_tokens(self._tokenizer, text)[0][-QUESTION_TOKENS:])
         return len(self.questions) - 1
 
     def passage(self, piece: Piece, title: str) -> int:
         """The row of a passage."""
         if title not in self._titles:
             self._titles[title] = len(self.titles)
-            ids = self._tokenizer.encode(title, add_special_tokens=False).ids if title else []
-            self.titles.append(ids[:TITLE_TOKENS])
+            self.titles.append(plain_tokens(self._tokenizer, title)[0][:TITLE_TOKENS])
         self.passages.append(piece.ids[:PASSAGE_TOKENS])
         self.title_of.append(self._titles[title])
         self.places.append((piece.document, piece.start, piece.end))
@@ -68,9 +68,9 @@ class Tables:
 
     def tokens(self, document: str, start: int, text: str) -> Piece:
         """A stretch of a document as a passage."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        offsets = [(a + start, b + start) for a, b in (token_span(text, *span) for span in encoding.offsets)]
-        return Piece(document, start, start + len(text), encoding.ids, offsets)
+        ids, spans = plain_tokens(self._tokenizer, text)
+        offsets = [(a + start, b + start) for a, b in (token_span(text, *span) for span in spans)]
+        return Piece(document, start, start + len(text), ids, offsets)
 
 
 def covering(piece: Piece, start: int, end: int) -> tuple[int, int] | None:

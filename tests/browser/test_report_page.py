@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from evals import report
+from evals.words import CERTAINTIES
 from tests.unit.fake_result import NASTY, Result, make_result, without_answers, without_texts
 
 pytestmark = pytest.mark.browser
@@ -111,9 +112,7 @@ def test_a_question_opens_with_its_whole_trace(files: dict[str, str], visit: Cal
         *row["morphemes"],
         row["answer"],
         *row["expected"]["answers"],
-        f"{row['confidence']:.3f}",
-        "문턱 0.187",
-        "답함",
+        f"답함 · {CERTAINTIES[row['certainty']].ko} · 확신 {row['confidence']:.3f} · 문턱 0.187",
         f"자기 문서만 주고: 답함 · 확신 {row['confidence']:.3f} · 겹침 100",
         "자기 문서를 빼고: 남은 글에 답이 있을 수 있거나",
     ]
@@ -238,8 +237,10 @@ def test_the_nearest_of_a_declined_question_is_no_answer(files: dict[str, str], 
     count_of(page, RESULTS["real"]["outcomes"]["rightly_declined"])
     page.click(".row summary >> nth=0")
     assert page.locator(".nearest .tag").all_inner_texts() == ["답이 아님"]
+    assert page.locator(".nearest mark").count() == 1 and page.locator(".nearest mark b").count() == 0
     assert page.locator(".detail .answer").count() == 0
-    assert "답하지 않음" in page.locator(".detail").inner_text()
+    text = page.locator(".detail").inner_text()
+    assert "답하지 않음" in text and "문서에 답이 없다고 보았다" in text and "not_in_documents" not in text
 
 
 def test_without_answers_only_what_was_measured_is_asked_for(files: dict[str, str], visit: Callable[..., Any]) -> None:

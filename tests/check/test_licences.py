@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from safetensors import safe_open
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,3 +87,5 @@ def test_the_weights_are_declared_beside_the_code() -> None:
     (notice,) = [name for name in project["license-files"] if name.startswith("rag/")]
     text = (ROOT / notice).read_text("utf-8")
     assert all(name in text for name in ("KLUE-MRC", "KoBEST", "TyDi QA", "CC BY-SA 4.0"))
+    with safe_open(ROOT / "rag" / "reader.safetensors", "numpy") as file:
+        assert file.metadata()["license"] == f"CC-BY-SA-4.0; {notice} says what it was learned from"

@@ -1,4 +1,4 @@
-"""The first sixty gold questions on the seed article, asked of what is shipped: model, splitting, fusion, threshold.
+"""The first sixty gold questions on the seed article, asked of what is shipped: models, splitting, fusion, reader, confidence.
 
 They were written from the article alone before any code could answer them; nothing was tuned on them. Evidence is found here by a
 citation that covers at least half of it, which is stricter than ``evals.run``, where any overlap counts.
@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from evals.asking import answer_words
+from evals.measures import exact_match
 from rag import Answer, Assistant, Citation, Document
 from rag.embedding import BundledEmbedder
 from rag.morphology import Morphology
+from rag.reader import open_reader
+from rag.settings import Settings
 
 pytestmark = pytest.mark.model
 
@@ -54,6 +58,8 @@ def figures(answers: dict[str, Answer], document: Document) -> dict[str, int]:
         "questions": len(SPANS),
         "evidence_first": sum(rank == 1 for rank in ranks),
         "evidence_in_three": sum(rank is not None for rank in ranks),
+        "exact": sum(bool(exact_match(answer_words(answers[row["id"]]), row["answers"])) for row in SPANS),
+        "words": sum(bool(a.citations) and a.citations[0].words is not None for a in answers.values()),
         "lost": sum(row["id"] in declined for row in SPANS),
         "far": sum(row.get("miss") == "far" for row in GOLD),
         "far_declined": sum(row["id"] in declined for row in GOLD if row.get("miss") == "far"),
@@ -67,7 +73,9 @@ def figures(answers: dict[str, Answer], document: Document) -> dict[str, int]:
 def assistant(
     tmp_path_factory: pytest.TempPathFactory, embedder: BundledEmbedder, morphology: Morphology
 ) -> Iterator[Assistant]:
-    with Assistant.open(tmp_path_factory.mktemp("seed"), embedder=embedder, morphology=morphology) as opened:
+    reader = open_reader(Settings(), embedder.tokenizer)
+    folder = tmp_path_factory.mktemp("seed")
+    with Assistant.open(folder, embedder=embedder, morphology=morphology, reader=reader) as opened:
         opened.ensure_seeded(ROOT / "seeds")
         yield opened
 
@@ -99,6 +107,11 @@ def test_evidence_is_among_the_citations(result: dict[str, int]) -> None:
 def test_far_off_questions_are_declined_and_answerable_ones_kept(result: dict[str, int]) -> None:
     assert result["far_declined"] >= 12
     assert result["lost"] <= 2
+
+
+def test_the_reader_answers_with_exact_words(result: dict[str, int]) -> None:
+    assert result["words"] >= 30  # a broken reader would leave sentences, without any
+    assert result["exact"] >= 14
 
 
 def test_every_quote_is_verbatim(result: dict[str, int]) -> None:

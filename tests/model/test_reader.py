@@ -6,10 +6,8 @@ The sample are the texts of training/written that were held out of training; the
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,29 +25,13 @@ from rag.morphology import Morphology
 from rag.reader import FILE, TrainedReader, layers_of, open_reader
 from rag.settings import Settings
 from rag.weights import find_weights, open_weights
-from training.sources import WRITTEN, is_held_out
+from training.families import ask, texts_of
+from training.measure import area
+from training.sources import is_held_out
 
 pytestmark = pytest.mark.model
 
 
-@dataclass(frozen=True)
-class Text:
-    title: str
-    text: str
-    asked: tuple[tuple[str, str], ...]  # question, answer
-    missing: tuple[str, ...]
-
-
-def held_out_texts() -> Iterator[Text]:
-    for path in sorted(WRITTEN.glob("own-[a-d]-*.jsonl")):
-        for line in path.read_text("utf-8").splitlines():
-            row = json.loads(line)
-            if is_held_out(row["title"]):
-                asked = tuple((one["q"], one["answer"]) for one in row["questions"])
-                yield Text(row["title"], row["text"], asked, tuple(row["missing"]))
-
-
-TEXTS = list(held_out_texts())
 ASKED = 3  # of a text
 FLOORS = (0.55, 0.70, 0.97, 0.85)  # exact words, shared characters, own text above another, answerable above missing
 
@@ -65,19 +47,24 @@ def said(reading: Reading, text: str, morphology: Morphology) -> str:
 
 
 def test_figures_on_the_held_out_sample(reader: TrainedReader, morphology: Morphology) -> None:
+    """Over texts cut as the library cuts them; see ``training.families``."""
+    texts = [
+        text
+        for family in ("own-a", "own-b", "own-c", "own-d")
+        for text in texts_of(family, 1, morphology)
+        if is_held_out(text.title)
+    ]
     exact, shared, beside, known, unknown = [], [], [], [], []
-    for text, other in zip(TEXTS, TEXTS[1:] + TEXTS[:1], strict=True):
+    for text, other in zip(texts, texts[1:] + texts[:1], strict=True):
         for question, answer in text.asked[:ASKED]:
-            own, foreign = reader.read(question, [(text.title, text.text), (other.title, other.text)])
-            words = said(own, text.text, morphology)
+            sure, words = ask(reader, morphology, text, question)
             exact.append(exact_match(words, [answer]))
             shared.append(f1(words, [answer]))
-            beside.append(own.relevance > foreign.relevance)
-            known.append(own.relevance)
-        unknown += [reader.read(question, [(text.title, text.text)])[0].relevance for question in text.missing[:ASKED]]
-    told = [(a > b) + 0.5 * (a == b) for a in known for b in unknown]
+            beside.append(sure > ask(reader, morphology, other, question)[0])
+            known.append(sure)
+        unknown += [ask(reader, morphology, text, question)[0] for question in text.missing[:ASKED]]
     assert len(exact) >= 80 and len(unknown) >= 80
-    figures = [round(sum(some) / len(some), 3) for some in (exact, shared, beside, told)]
+    figures = [round(sum(some) / len(some), 3) for some in (exact, shared, beside)] + [round(area(unknown, known), 3)]
     assert all(figure >= floor for figure, floor in zip(figures, FLOORS, strict=True)), figures
 
 
@@ -103,7 +90,10 @@ def first_words(reader: TrainedReader, question: str, morphology: Morphology, te
      "How much will be spent on port regeneration?"],
 )  # fmt: skip
 def test_the_same_asked_otherwise(question: str, reader: TrainedReader, morphology: Morphology) -> None:
-    assert first_words(reader, question, morphology) == "430억 원"
+    own, *others = reader.read(question, [("해담시, 바다에 550억 원", HARBOUR), *DISTRACTORS])
+    assert said(own, HARBOUR, morphology) == "430억 원"
+    assert own.relevance > max(0, *(other.relevance for other in others))
+    assert own.wordless < 0
 
 
 @pytest.mark.parametrize(
@@ -140,11 +130,15 @@ def test_what_the_text_does_not_say_is_less_probable_than_nothing(reader: Traine
     assert {question for question, relevance in missing.items() if relevance >= 0} <= {"공사는 언제 시작됐나요?"}
 
 
-def test_a_yes_or_no_question_asks_for_no_words_in_particular(reader: TrainedReader) -> None:
-    yes_no, words = (
-        reader.read(question, [("", HARBOUR)])[0] for question in ("공사는 2027년에 끝나나요?", "공사는 언제 끝나나요?")
-    )
-    assert yes_no.wordless > 0 > words.wordless
+@pytest.mark.parametrize(
+    ("yes_no", "words"),
+    [("공사는 2027년에 끝나나요?", "공사는 언제 끝나나요?"), ("어촌 관광에 120억 원을 쓰나요?", "어촌 관광에 얼마를 쓰나요?"),
+     ("해담시장은 한유진인가요?", "해담시장은 누구인가요?"),
+     ("해담시가 항만을 되살리는 데 돈을 쓰는 게 맞아?", "해담시가 항만을 되살리는 데 쓰는 돈이 얼마야?")],
+)  # fmt: skip
+def test_a_yes_or_no_question_asks_for_no_words_in_particular(yes_no: str, words: str, reader: TrainedReader) -> None:
+    whole, exact = (reader.read(question, [("", HARBOUR)])[0] for question in (yes_no, words))
+    assert whole.wordless > 0 > exact.wordless
 
 
 def test_confidence_was_fitted_to_these_weights() -> None:
@@ -198,18 +192,18 @@ def test_a_composed_question_is_the_same(reader: TrainedReader) -> None:
     assert composed.relevance == apart.relevance and composed.spans == apart.spans
 
 
-@pytest.mark.parametrize("mark", ["<s>", "</s>", "<pad>", "<unk>", "<mask>"])
-def test_marks_of_the_model_in_a_text_are_words_like_others(mark: str, reader: TrainedReader) -> None:
+@pytest.mark.parametrize("mark", ["<s>", "</s>", "<pad>", "<mask>", "＜/s＞", "﹤ｍａｓｋ﹥", "<ſ>"])
+def test_marks_of_the_model_in_a_text_are_unknown_words(mark: str, reader: TrainedReader) -> None:
     question, title, text = f"항만 {mark} 재생에 얼마를 쓰나요?", f"해담시 {mark}", f"{mark} {HARBOUR}"
-    blank = mark.replace("<", " ")
-    (reading,), (plain,) = (
-        reader.read(*asked)
-        for asked in (
-            (question, [(title, text)]),
-            (question.replace(mark, blank), [(title.replace(mark, blank), text.replace(mark, blank))]),
-        )
+    (window,) = reader._windows(0, question, title, text, np.zeros(0, np.int64))
+    bos, pad, eos, unknown, mask = 0, 1, 2, 3, 250001
+    assert window.ids[0] == bos and not {bos, pad, mask} & set(window.ids[1:])
+    (plain,) = reader._windows(
+        0, question.replace(mark, "가"), title.replace(mark, "가"), text.replace(mark, "가"), np.zeros(0, np.int64)
     )
-    assert (reading.relevance, reading.spans) == (plain.relevance, plain.spans)
+    assert window.ids.count(eos) == plain.ids.count(eos) == 4
+    assert window.ids.count(unknown) == 3
+    (reading,) = reader.read(question, [(title, text)])
     span = reading.spans[0]
     assert "430억" in text[span.start : span.end]
 

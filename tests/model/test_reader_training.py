@@ -83,7 +83,8 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     ]  # fmt: skip
     questions, weights, work = folder / "questions.json", folder / "mine.safetensors", folder / "work"
     questions.write_text(json.dumps({"data": rows}), "utf-8")
-    assert more.main([str(questions), "--out", str(weights), "--work", str(work), "--epochs", "1"]) == 0
+    given = [str(questions), "--out", str(weights), "--work", str(work), "--epochs", "1"]
+    assert more.main([*given, "--beside", "12", "--measured", "8"]) == 0
     return questions, weights, work
 
 
@@ -98,6 +99,17 @@ def test_a_person_trains_on_with_questions_of_their_own(mine: tuple[Path, Path, 
     assert PORT[reading.spans[0].start : reading.spans[0].end] in ("아침 7시", "아침 7시에")  # whole tokens
 
 
+def test_it_is_said_what_was_forgotten(mine: tuple[Path, Path, Path]) -> None:
+    _, _, work = mine
+    (log,) = work.glob("*/run/log.jsonl")
+    after = json.loads(log.read_text("utf-8").splitlines()[-1])["held_out"]
+    korean, english = more._told(
+        {"written": {"n": 3, "exact": 1.0}, "missing": {"n": 1, "exact": 0.0}, "auc_missing": 0.9}, after
+    )
+    assert korean.startswith("배우지 않은 글의 질문 4개에서 똑같은 말을 짚음: 전 75.0%, 후 ")
+    assert "AUC): 0.900 before, " in english and "nan" not in english
+
+
 def test_what_is_learned_is_the_question_with_the_words_that_answer(mine: tuple[Path, Path, Path]) -> None:
     _, _, work = mine
     (folder,) = work.glob("*/data")
@@ -107,7 +119,11 @@ def test_what_is_learned_is_the_question_with_the_words_that_answer(mine: tuple[
     known = {bytes(row): id for id, row in enumerate(rows)}  # ids were renumbered; their embeddings tell which is which
     used = [known[bytes(row)] for row in data.arrays["words"]]
     learned = set()
-    for group in range(len(data.arrays["groups_head"])):
+    families = [data.family("groups", group) for group in range(len(data.arrays["groups_head"]))]
+    assert len(families) > 3 + 12 and all(family.startswith("own-") for family in families if family)
+    held_out = [family for family, row in zip(families, data.arrays["groups_head"], strict=True) if row[3]]
+    assert len(held_out) >= 8 and "" not in held_out
+    for group in (group for group, family in enumerate(families) if not family):
         first, *others = texts_of(data, "groups", group, PLANS["full"], None)
         ids = [used[id] for id in first.ids]
         assert first.right and not any(text.right for text in others)

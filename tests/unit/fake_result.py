@@ -105,8 +105,9 @@ def make_row(number: int, chance: random.Random) -> dict[str, Any]:
         "morphemes": [word.strip("?은는이가를에") for word in question.split()], "ranks": ranks if answerable else {},
         "answered": answered, "answer": first["quote"] if answered else None, "confidence": confidence,
         "threshold": 0.187 if language == "ko" else 0.182,
+        "certainty": "high" if confidence > 0.8 else "medium" if confidence > 0.5 else "low",
         "reason": None if answered else "not_in_documents", "citations": cited,
-        "nearest": None if answered else citation(text, other, "", False),
+        "nearest": None if answered else citation(text, other, other[:3], False),  # what would have been said
         "expected": {
             "answers": [words] if kind in ("span", "crosslingual", "followup") else [],
             "items": [[each] for each in words.split(", ")] if kind == "list" else [],

@@ -145,6 +145,24 @@ def test_a_question_for_no_words_in_particular_is_answered_by_its_sentence(morph
     assert answer.citations[0].answer_start is None
 
 
+@pytest.mark.parametrize(
+    "question", ["바이오 분야에 최소 얼마", "반도체 분야에는 얼마", "정말 반도체 분야에는 500억 원이?"]
+)
+def test_the_order_of_the_passages_changes_nothing(question: str, morphology: Morphology) -> None:
+    some = [document("가", BIO), document("나", CHIP), document("다", "내일은 비가 온다.")]
+    documents = {one.id: one for one in some}
+    passages = [passage(one, one.text) for one in some]
+    answerer = ReadingAnswerer(WordReader(), morphology, SURE, PLAIN)
+    one, other = (
+        answerer.answer(
+            question, found(question, [passages[at] for at in order], [[0.9, 0.8, 0.7][at] for at in order]), documents
+        )
+        for order in ((0, 1, 2), (2, 1, 0))
+    )
+    assert one.answered
+    assert (one.text, one.citations, one.confidence) == (other.text, other.citations, pytest.approx(other.confidence))
+
+
 def test_below_the_threshold_it_is_declined_with_the_nearest(morphology: Morphology) -> None:
     answer = ask(Saying(reading(-3.0, 0, 3)), BIO, morphology)
     assert not answer.answered and answer.text is None and answer.citations == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -145,12 +146,51 @@ def test_files_of_one_name_are_two(tmp_path: Path) -> None:
     assert second.spans == () and sources.documents[second.document]["text"] == "바다는 푸르다."
 
 
+def made(folder: Path, families: list[str]) -> None:
+    """What prepare makes of a group of each of these families, as far as it is counted."""
+    folder.mkdir(parents=True)
+    head = np.zeros((len(families), 4), np.int32)
+    family = np.arange(len(families), dtype=np.int32)
+    np.savez(folder / "base.npz")
+    np.savez(
+        folder / "data.npz",
+        groups_head=head,
+        groups_family=family,
+        sources=np.array(["own"]),
+        families=np.array(families),
+    )
+
+
+def test_questions_of_which_none_can_be_learned_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prepare, "main", lambda arguments: made(Path(arguments[1]), ["own-a"]))
+    file = squad(tmp_path / "질문.json", "배는 아침에 떠난다.", "배는 언제?", "아침")
+    assert more.main([str(file), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "mine")]) == 1
+    error = capsys.readouterr().err
+    assert "질문.json" in error and "배울 것이 없습니다" in error and error.count("\n") == 1
+
+
+def test_a_run_whose_time_is_up_says_that_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prepare, "main", lambda arguments: made(Path(arguments[1]), ["", "own-a"]))
+    monkeypatch.setattr(train, "main", lambda arguments: 3)
+    file = squad(tmp_path / "질문.json", "배는 아침에 떠난다.", "배는 언제?", "아침")
+    assert more.main([str(file), "--work", str(tmp_path), "--out", str(tmp_path / "mine"), "--measured", "0"]) == 3
+    error = capsys.readouterr().err
+    assert "질문 1개 가운데 1개를 배웁니다" in error and "같은 명령을 다시 실행하면 이어집니다" in error
+    assert not (tmp_path / "mine").exists()
+
+
 def test_other_files_are_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, list[str]]] = []
 
     def called(name: str) -> Callable[[list[str]], int]:
         def main(arguments: list[str]) -> int:
             calls.append((name, arguments))
+            if name == "training.prepare":
+                made(Path(arguments[1]), [""])
             return 0
 
         return main
@@ -160,7 +200,8 @@ def test_other_files_are_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     one = squad(tmp_path / "a.json", "배는 아침에 떠난다.", "배는 언제?", "아침")
     other = squad(tmp_path / "b.json", "배는 저녁에 떠난다.", "배는 언제?", "저녁")
     for file in (one, other, one):
-        assert more.main([str(file), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "mine")]) == 0
+        given = [str(file), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "mine"), "--measured", "0"]
+        assert more.main(given) == 0
     runs = [arguments[arguments.index("--out") + 1] for name, arguments in calls if name == "training.train"]
     assert runs[0] == runs[2] != runs[1]
 
@@ -211,6 +252,46 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
     steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert steps == [9]
     assert not torch.equal(first["model"]["ends.weight"], last["model"]["ends.weight"])
+
+
+def without_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models without dropout, which a stopped run draws otherwise."""
+    plain = ReaderModel
+
+    def made(*sizes: int) -> ReaderModel:
+        model = plain(*sizes)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        return model
+
+    monkeypatch.setattr(sys.modules[__name__], "ReaderModel", made)
+
+
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_chance(monkeypatch)
+    data = Tables(20)
+    taken: list[int] = []
+    counted = train.loss_of
+    monkeypatch.setattr(train, "loss_of", lambda *given: taken.append(1) or counted(*given))
+    assert run(data, tmp_path / "whole")
+    whole = len(taken)
+    assert not run(data, tmp_path / "stopped", minutes=0)
+    assert run(data, tmp_path / "stopped")
+    assert len(taken) == 2 * whole  # no step is taken twice
+    one, other = (torch.load(tmp_path / name / "state.pt", weights_only=True)["model"] for name in ("whole", "stopped"))
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_the_same_seed_is_the_same_weights(tmp_path: Path) -> None:
+    data = Tables(20)
+    for name in ("one", "other"):
+        assert run(data, tmp_path / name)
+    one, other = (torch.load(tmp_path / name / "state.pt", weights_only=True)["model"] for name in ("one", "other"))
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
 
 
 def test_a_run_does_not_go_on_with_something_else(tmp_path: Path) -> None:
