@@ -236,6 +236,7 @@ def test_the_nearest_of_a_declined_question_is_no_answer(files: dict[str, str], 
     page.select_option("[name=outcome]", "rightly_declined")
     count_of(page, RESULTS["real"]["outcomes"]["rightly_declined"])
     page.click(".row summary >> nth=0")
+    page.locator(".nearest").wait_for()
     assert page.locator(".nearest .tag").all_inner_texts() == ["답이 아님"]
     assert page.locator(".nearest mark").count() == 1 and page.locator(".nearest mark b").count() == 0
     assert page.locator(".detail .answer").count() == 0

@@ -33,7 +33,8 @@ pytestmark = pytest.mark.model
 
 
 ASKED = 3  # of a text
-FLOORS = (0.55, 0.70, 0.97, 0.85)  # exact words, shared characters, own text above another, answerable above missing
+# Exact words, shared characters, own text above another, answerable above missing: .645, .816, 1, .881 when they were shipped.
+FLOORS = (0.61, 0.78, 0.97, 0.85)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def first_words(reader: TrainedReader, question: str, morphology: Morphology, te
 def test_the_same_asked_otherwise(question: str, reader: TrainedReader, morphology: Morphology) -> None:
     own, *others = reader.read(question, [("해담시, 바다에 550억 원", HARBOUR), *DISTRACTORS])
     assert said(own, HARBOUR, morphology) == "430억 원"
-    assert own.relevance > max(0, *(other.relevance for other in others))
+    assert own.relevance > max(other.relevance for other in others) + 1
     assert own.wordless < 0
 
 
@@ -237,6 +238,16 @@ def harbour(
     with Assistant.open(folder / "색인", embedder=embedder, morphology=morphology, reader=reader) as assistant:
         assistant.add([folder / f"글{number}.txt" for number in range(4)])
         yield assistant
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["해담시가 항만 재생에 얼마를 쓰나요?", "해담시에서 항만을 되살리는 데 드는 돈은?", "해담시 항만재생 예산 얼마",
+     "해담시가 항만 재생에 들이는 금액을 알려 주세요."],
+)  # fmt: skip
+def test_the_same_asked_otherwise_is_answered(question: str, harbour: Assistant) -> None:
+    answer = harbour.ask(question)
+    assert answer.answered and answer.citations[0].words == "430억 원"
 
 
 @pytest.mark.parametrize(
