@@ -30,11 +30,11 @@ def build_tokenizer(data: TokenizerData) -> Tokenizer:
 
 def plain_tokens(tokenizer: Tokenizer, text: str) -> tuple[list[int], list[tuple[int, int]]]:
     """The ids of a text and the span of each in it. Nothing in it is a mark of the model: ``</s>`` there, full width or not, is unknown."""
-    encoding = tokenizer.encode(
-        text.encode("utf-8", "replace").decode("utf-8"), add_special_tokens=False
-    )  # no half characters
+    whole = text.encode("utf-8", "replace").decode("utf-8")  # no half characters
+    encoding = tokenizer.encode(whole, add_special_tokens=False)
     marks = [tokenizer.token_to_id(mark) for mark in ("<s>", "<pad>", "</s>", "<mask>")]
     unknown = tokenizer.token_to_id("<unk>")
+    assert unknown is not None
     return [unknown if id in marks else id for id in encoding.ids], encoding.offsets
 
 
