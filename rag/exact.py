@@ -15,6 +15,7 @@ lowers the relevance, which has learned it. The threshold is the highest that st
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -45,6 +46,11 @@ FITTED_TO = "e7962b037982daca"  # SHA-256 of the reader's weights that RANKING a
 # settles .44 with none of it, .72 with .04, .70 with .08 (a question fewer) and .66 with .2.
 SENTENCE_WEIGHT = 0.08
 LEAST = 1e-3  # a smaller probability is taken for this one
+_BOUND_BEFORE = re.compile(r"(?<![가-힣])(?:약|대략|거의|최소한?|최대한?|적어도) ?$")
+_BOUND_AFTER = re.compile(
+    r" ?(이상|이하|미만|이내|초과|가량|정도|안팎|남짓)(?=[은는이가을를의에로과와도만으까부인]|[^가-힣]|$)"
+)
+_AMOUNT = re.compile(r".*\d[\d,.]* ?[가-힣A-Za-z%㎡㎥℃]{0,6}(?: [가-힣]{1,3})?")
 _OPENING, _CLOSING = "\"'“‘「『《〈([", "\"'”’」』》〉)]"
 
 
@@ -270,7 +276,20 @@ def spoken(
     last = max([end, *(s.end for s in touched)])
     start, end = _without_marks(text, start, end)
     end = first + morphology.without_particles(text[first:last], start - first, end - first, tail - first)
-    return first, last, *_without_marks(text, start, end)
+    start, end = _without_marks(text, start, end)
+    return first, last, *_with_bounds(text, start, end, first, last)
+
+
+def _with_bounds(text: str, start: int, end: int, first: int, last: int) -> tuple[int, int]:
+    """The span of an amount with what bounds it right beside it in ``text[first:last]``: 최소 1000만 달러, 10명 이상.
+
+    Without it another amount would be said. Of the answers of mrc/train and training/written 4 of 5 hold it where it stands there.
+    """
+    if text[start].isdigit() and (before := _BOUND_BEFORE.search(text, first, start)):
+        start = before.start()
+    if _AMOUNT.fullmatch(text, start, end) and (after := _BOUND_AFTER.match(text, end, last)):
+        end = after.end(1)
+    return start, end
 
 
 def _without_marks(text: str, start: int, end: int) -> tuple[int, int]:

@@ -94,8 +94,8 @@ def test_the_words_are_the_answer_and_stand_in_their_sentence(morphology: Morpho
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
-        ("300억 원을", "300억 원"),  # a token may hold a particle
-        (" 300억 원", "300억 원"),
+        ("최소 300억 원을", "최소 300억 원"),  # a token may hold a particle
+        (" 바이오 분야", "바이오 분야"),
         ("원을 지원한다", "원을 지원한다"),
         ("바이오 분야에", "바이오 분야"),
     ],
@@ -103,6 +103,28 @@ def test_the_words_are_the_answer_and_stand_in_their_sentence(morphology: Morpho
 def test_particles_and_space_at_the_ends_are_left_off(said: str, kept: str, morphology: Morphology) -> None:
     start = BIO.index(said)
     assert ask(Saying(reading(3.0, start, start + len(said))), BIO, morphology).text == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "kept"),
+    [
+        (BIO, "300억 원", "최소 300억 원"),
+        ("모두 합쳐 약 30명이 왔다.", "30명", "약 30명"),
+        ("신청은 10명 이상이 함께 한다.", "10명", "10명 이상"),
+        ("신청은 받은 날부터 7일 이내에 한다.", "받은 날부터 7일", "받은 날부터 7일 이내"),
+        ("값은 1천만 달러 안팎.", "1천만 달러", "1천만 달러 안팎"),
+        ("약 30년 동안 5명이 살았다.", "5명", "5명"),  # not right beside it
+        ("조약 30조를 고쳤다.", "30조", "30조"),  # a part of a word
+        ("그는 3명 정도전의 제자를 안다.", "3명", "3명"),
+        ("이상 30명이 왔다.", "30명", "30명"),
+        ("약 서른 사람이 왔다.", "서른 사람", "서른 사람"),  # no figure
+        ("그해 4월 이상은 소설을 냈다.", "그해", "그해"),
+    ],
+)
+def test_an_amount_keeps_what_bounds_it(text: str, said: str, kept: str, morphology: Morphology) -> None:
+    start = text.index(said)
+    answer = ask(Saying(reading(3.0, start, start + len(said))), text, morphology)
+    assert answer.text == kept == answer.citations[0].words
 
 
 def test_what_is_a_piece_of_its_own_is_no_particle(morphology: Morphology) -> None:
